@@ -1,0 +1,53 @@
+"""Package definition: what a user installs, and the commands that come with it."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION: dict[str, str] = {}
+exec((ROOT / "txtrader" / "version.py").read_text(), VERSION)  # the one place the number stands
+
+setup(
+    name="txtrader",
+    version=VERSION["__version__"],
+    description="One daemon between a trader's programs and any broker",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["txtrader", "txtrader.*"]),
+    package_data={"txtrader": ["py.typed", "**/*.json", "**/*.toml", "**/*.gz", "**/*.md", "**/*.txt"]},
+    install_requires=[
+        "twisted[tls]>=26.10",
+        "ibapi>=9.81.1",
+        "msgspec>=0.20",
+        "python-dotenv>=1.0",
+        "automat>=25.4",
+        "defusedxml>=0.7.1",
+        "click>=8.1",
+        "tzdata",
+        'uvloop>=0.21; sys_platform != "win32"',
+    ],
+    extras_require={
+        "client": ["rich>=13"],
+        "test": [
+            "pytest>=9",
+            "hypothesis>=6.100",
+            "ib_async>=2.1",
+            "rich>=13",
+            "ruff",
+            "mypy",
+            "mypy-zope",
+            "import-linter",
+            "types-defusedxml",
+            "matplotlib",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "txtrader = txtrader.cli:txtrader",
+            "txtraderd = txtrader.cli:txtraderd",
+        ],
+    },
+)

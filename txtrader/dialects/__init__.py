@@ -1,0 +1,1 @@
+"""TRANSLATION: wire messages to and from model records."""

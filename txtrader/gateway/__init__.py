@@ -1,0 +1,1 @@
+"""THE API: commands, order truth, event stream, journal."""

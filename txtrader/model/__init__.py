@@ -1,0 +1,1 @@
+"""WHAT: immutable typed records and pure functions."""

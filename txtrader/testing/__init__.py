@@ -1,0 +1,1 @@
+"""Shipped doubles, contracts and fault tools."""

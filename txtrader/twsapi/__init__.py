@@ -1,0 +1,1 @@
+"""The whole TWS API as a typed client."""

@@ -1,0 +1,1 @@
+"""HOW BYTES: sans-IO sessions, both roles of each protocol."""

@@ -1,0 +1,1 @@
+"""The TWS wire: message table, framing, both roles."""
