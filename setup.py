@@ -34,6 +34,7 @@ setup(
         "test": [
             "pytest>=9",
             "hypothesis>=6.100",
+            "pytest-twisted>=1.14",
             "ib_async>=2.1",
             "rich>=13",
             "ruff",
