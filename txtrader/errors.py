@@ -236,8 +236,10 @@ def _all_errors(cls: type[TxTraderError]) -> list[type[TxTraderError]]:
     return found
 
 
-# The first class with a code wins: a base before those that share its code.
+_PREFERRED: tuple[type[TxTraderError], ...] = (InvalidArgument, BrokerRejected, BrokerUnavailable, InternalError)
+
+# The first class with a code wins: the concrete one before the base that shares its code.
 BY_CODE: dict[str, type[TxTraderError]] = {}
-for _cls in (InvalidArgument, BrokerRejected, BrokerUnavailable, InternalError, *_all_errors(TxTraderError)):
+for _cls in (*_PREFERRED, *_all_errors(TxTraderError)):
     BY_CODE.setdefault(_cls.code, _cls)
 """The error class for each stable code: how a client turns an answer back into an exception."""

@@ -94,28 +94,36 @@ def _opt(name: str, kind: str, doc: str, default: Any = None) -> Argument:
     return Argument(name=name, kind=kind, doc=doc, required=False, default=default)
 
 
-def _add(
-    name: str,
-    doc: str,
-    *arguments: Argument,
-    result: str,
-    role: str,
-    group: str,
-    options: tuple[Argument, ...] = (),
-    errors: tuple[str, ...] = (),
-    reads: bool = False,
-) -> None:
-    OPERATIONS[name] = Operation(
-        name=name,
-        doc=doc,
-        result=result,
-        role=role,
-        group=group,
-        arguments=arguments,
-        options=options,
-        errors=errors,
-        reads=reads,
-    )
+class _Group:
+    """Operations that share role, group, errors and whether they only read."""
+
+    def __init__(self, group: str, role: str, *, errors: tuple[str, ...] = (), reads: bool = False) -> None:
+        self._group = group
+        self._role = role
+        self._errors = errors
+        self._reads = reads
+
+    def add(
+        self,
+        name: str,
+        doc: str,
+        *arguments: Argument,
+        result: str,
+        options: tuple[Argument, ...] = (),
+        errors: tuple[str, ...] | None = None,
+        reads: bool | None = None,
+    ) -> None:
+        OPERATIONS[name] = Operation(
+            name=name,
+            doc=doc,
+            result=result,
+            role=self._role,
+            group=self._group,
+            arguments=arguments,
+            options=options,
+            errors=self._errors if errors is None else errors,
+            reads=self._reads if reads is None else reads,
+        )
 
 
 _SYMBOL = _arg("symbol", "symbol", "a symbol of the grammar, such as IBM, ES:202612@CME, EUR/USD or #265598")
@@ -142,50 +150,62 @@ ORDER_OPTIONS: tuple[Argument, ...] = (
 """The options of every call that makes an order."""
 
 # --- session and information ---------------------------------------------------------------------------------
-_VIEW = {"role": "view", "group": "session", "reads": True}
+_SESSION = _Group("session", "view")
+_VIEW = _Group("session", "view", reads=True)
 
-_add(
+_SESSION.add(
     "set_account",
     "Set the session's current account.",
     _arg("account", "account", "an account of the caller"),
     result="true; false if the account is unknown or foreign",
-    role="view",
-    group="session",
 )
-_add("whoami", "Tell who is logged in.", result="{user, role, accounts, account, route, expires}", **_VIEW)
-_add(
+_VIEW.add(
+    "whoami",
+    "Tell who is logged in.",
+    result="{user, role, accounts, account, route, expires}",
+)
+_VIEW.add(
     "status",
     "Tell the gateway's state in one word.",
     _MODE,
     result="Startup, Connecting, Initializing, ReconcileFailed, Up, Stale, Disconnected or Shutdown",
-    **_VIEW,
 )
-_add("query_status", "Tell the state of every layer.", _MODE, result="status layers", **_VIEW)
-_add("version", "Tell the version.", result="{version, revision, python, modes}", **_VIEW)
-_add("uptime", "Tell since when the daemon runs.", result="{started, elapsed}, elapsed in seconds", **_VIEW)
-_add(
+_VIEW.add(
+    "query_status",
+    "Tell the state of every layer.",
+    _MODE,
+    result="status layers",
+)
+_VIEW.add(
+    "version",
+    "Tell the version.",
+    result="{version, revision, python, modes}",
+)
+_VIEW.add(
+    "uptime",
+    "Tell since when the daemon runs.",
+    result="{started, elapsed}, elapsed in seconds",
+)
+_VIEW.add(
     "time",
     "Tell the broker's time.",
     result="YYYY-MM-DD HH:MM:SS in the API time zone",
     errors=_BROKER,
-    **_VIEW,
 )
-_add(
+_VIEW.add(
     "help",
     "Describe the operations.",
     _opt("operation", "word", "only this one"),
     result="{operation: text}",
     errors=("not-found",),
-    **_VIEW,
 )
-_add(
+_VIEW.add(
     "query_capabilities",
     "Tell what the broker's adapter can do.",
     _MODE,
     result="{mode, order_types, tifs, sides, routes, periods, features, limits}",
-    **_VIEW,
 )
-_add(
+_VIEW.add(
     "query_events",
     "Read a durable channel from a point on.",
     _arg("channel", "channel", "order, execution, account or status"),
@@ -195,71 +215,70 @@ _add(
     _opt("limit", "limit", "at most so many events, 1 to 1000", 1000),
     result="{events, head}; too old: {snapshot, as_of}",
     errors=("epoch-mismatch",),
-    **_VIEW,
 )
-_add("get_order_route", "Tell the session's default route.", result="{name: parameters or null}", **_VIEW)
-_add(
+_VIEW.add(
+    "get_order_route",
+    "Tell the session's default route.",
+    result="{name: parameters or null}",
+)
+_SESSION.add(
     "set_order_route",
     "Set the session's default route.",
     _arg("route", "route", "a name, or {name: {parameter: value}} with exactly one name; null clears it"),
     result="{name: parameters or null}",
-    role="view",
-    group="session",
 )
-_add(
+_SESSION.add(
     "set_primary_exchange",
     "Set the exchange that a plain stock symbol means in this session.",
     _arg("symbol", "symbol", "a plain stock symbol"),
     _opt("exchange", "exchange", "its primary exchange; null deletes the entry"),
     result="the session's whole map {symbol: exchange}",
-    role="view",
-    group="session",
 )
 
 # --- instruments and market data ------------------------------------------------------------------------------
-_DATA = {"role": "view", "group": "market", "errors": _BROKER}
+_DATA = _Group("market", "view", errors=_BROKER)
 
-_add(
+_DATA.add(
     "add_symbol",
     "Stream a symbol's market data to the caller.",
     _SYMBOL,
     result="true; false if there is no such instrument",
-    **_DATA,
 )
-_add("del_symbol", "Stop a symbol's stream.", _SYMBOL, result="true; false if it was not added", **_DATA)
-_add(
+_DATA.add(
+    "del_symbol",
+    "Stop a symbol's stream.",
+    _SYMBOL,
+    result="true; false if it was not added",
+)
+_DATA.add(
     "query_symbols",
     "List the caller's symbols.",
     _opt("data", "boolean", "true: with their records", False),
     result="[symbol], or {symbol: record}",
     reads=True,
-    **_DATA,
 )
-_add(
+_DATA.add(
     "query_symbol",
     "Read a symbol's market data.",
     _SYMBOL,
     result="symbol record, null if not added",
     reads=True,
-    **_DATA,
 )
-_add(
+_DATA.add(
     "query_symbol_data",
     "Read a symbol's data in the broker's own field names.",
     _SYMBOL,
     result="{field: value}, null if not added",
     reads=True,
-    **_DATA,
 )
-_add(
+_DATA.add(
     "query_symbol_bars",
     "Read today's one-minute bars of a symbol.",
     _SYMBOL,
     result="[[date, time, open, high, low, close, volume]]; empty unless ENABLE_SYMBOL_BARCHART",
     reads=True,
-    **_DATA,
 )
-_add(
+_DATA.add(
     "query_bars",
     "Fetch bars.",
     _SYMBOL,
@@ -268,9 +287,8 @@ _add(
     _arg("end", "bar_end", "as start; `.` is now"),
     result="{symbol, period, timezone, bars: [{time, open, high, low, close, volume, count, wap}]}",
     reads=True,
-    **_DATA,
 )
-_add(
+_DATA.add(
     "resolve_symbol",
     "Find the instruments that a query may mean, best first.",
     _arg("query", "symbol", "a symbol of the grammar, or part of one"),
@@ -283,32 +301,40 @@ _add(
     _MODE,
     result="[instrument record]",
     reads=True,
-    **_DATA,
 )
 
 # --- accounts, orders, executions -----------------------------------------------------------------------------
-_QUERY = {"role": "view", "group": "account", "reads": True}
+_QUERY = _Group("account", "view", reads=True)
 
-_add("query_accounts", "List the accounts.", result="[account]", errors=_BROKER, **_QUERY)
-_add(
+_QUERY.add(
+    "query_accounts",
+    "List the accounts.",
+    result="[account]",
+    errors=_BROKER,
+)
+_QUERY.add(
     "query_account",
     "Read an account's figures.",
     _arg("account", "account", "an account of the caller"),
     _opt("fields", "fields", "only these keys: a list, or one string with commas"),
     result="{key: [value, currency]}",
     errors=("not-found", *_BROKER),
-    **_QUERY,
 )
-_add(
+_QUERY.add(
     "query_positions",
     "Read the positions.",
     _opt("detail", "boolean", "true: position records", False),
     result="{account: {symbol: quantity}}; with detail {account: [position record]}",
     errors=_BROKER,
-    **_QUERY,
 )
-_add("query_order", "Read one order.", _ID, result="order record", errors=("not-found",), **_QUERY)
-_add(
+_QUERY.add(
+    "query_order",
+    "Read one order.",
+    _ID,
+    result="order record",
+    errors=("not-found",),
+)
+_QUERY.add(
     "query_orders",
     "Read the orders: open ones, and those that ended since midnight.",
     _SINCE,
@@ -317,18 +343,20 @@ _add(
     _opt("symbol", "symbol", "only this symbol"),
     result="{id: order record}",
     errors=("not-found", *_BROKER),
-    **_QUERY,
 )
-_add("query_tickets", "Read the staged tickets.", result="{id: order record}", **_QUERY)
-_add(
+_QUERY.add(
+    "query_tickets",
+    "Read the staged tickets.",
+    result="{id: order record}",
+)
+_QUERY.add(
     "query_execution",
     "Read one execution.",
     _arg("id", "text", "an execId"),
     result="execution record",
     errors=("not-found",),
-    **_QUERY,
 )
-_add(
+_QUERY.add(
     "query_executions",
     "Read the executions since midnight.",
     _SINCE,
@@ -336,36 +364,32 @@ _add(
     _opt("symbol", "symbol", "only this symbol"),
     result="{execId: execution record}",
     errors=("not-found", *_BROKER),
-    **_QUERY,
 )
-_add(
+_QUERY.add(
     "query_order_executions",
     "Read the executions of one order.",
     _ID,
     result="{execId: execution record}",
     errors=("not-found",),
-    **_QUERY,
 )
-_add(
+_QUERY.add(
     "query_reconciliation",
     "Read what the last reconciliation with the broker found.",
     result="{state, time, missing, external, recovered, positions: [{account, symbol, ours, broker}]}",
-    **_QUERY,
 )
 
 # --- trading ----------------------------------------------------------------------------------------------------
-_TRADE = {"role": "trade", "group": "trade", "errors": _ORDER}
+_TRADE = _Group("trade", "trade", errors=_ORDER)
 
-_add(
+_TRADE.add(
     "market_order",
     "Buy or sell at the market.",
     _SYMBOL,
     _SIGNED,
     options=ORDER_OPTIONS,
     result="order record",
-    **_TRADE,
 )
-_add(
+_TRADE.add(
     "limit_order",
     "Buy or sell at a limit or better.",
     _SYMBOL,
@@ -373,9 +397,8 @@ _add(
     _SIGNED,
     options=ORDER_OPTIONS,
     result="order record",
-    **_TRADE,
 )
-_add(
+_TRADE.add(
     "stop_order",
     "Buy or sell at the market once the stop price trades.",
     _SYMBOL,
@@ -383,9 +406,8 @@ _add(
     _SIGNED,
     options=ORDER_OPTIONS,
     result="order record",
-    **_TRADE,
 )
-_add(
+_TRADE.add(
     "stoplimit_order",
     "Buy or sell at a limit once the stop price trades.",
     _SYMBOL,
@@ -394,9 +416,8 @@ _add(
     _SIGNED,
     options=ORDER_OPTIONS,
     result="order record",
-    **_TRADE,
 )
-_add(
+_TRADE.add(
     "submit_order",
     "Make an order of any type.",
     _arg(
@@ -407,9 +428,8 @@ _add(
         "parent, bracket, what_if, stage}",
     ),
     result="order record; with what_if the margin and commission figures",
-    **_TRADE,
 )
-_add(
+_TRADE.add(
     "modify_order",
     "Change an open order.",
     _ID,
@@ -419,7 +439,6 @@ _add(
         "{quantity (the new total), limit_price, stop_price, trail_amount, trail_percent, tif, good_till}",
     ),
     result="order record",
-    **_TRADE,
 )
 for _name, _doc, _prices in (
     ("stage_market_order", "Stage a market order as a ticket.", ()),
@@ -427,7 +446,7 @@ for _name, _doc, _prices in (
     ("stage_stop_order", "Stage a stop order as a ticket.", (_STOP_PRICE,)),
     ("stage_stoplimit_order", "Stage a stop-limit order as a ticket.", (_STOP_PRICE, _LIMIT_PRICE)),
 ):
-    _add(
+    _TRADE.add(
         _name,
         _doc,
         _TAG,
@@ -436,85 +455,85 @@ for _name, _doc, _prices in (
         _SIGNED,
         options=tuple(option for option in ORDER_OPTIONS if option.name != "tag"),
         result="ticket: order record of class ticket, status Staged",
-        **_TRADE,
     )
-_add("approve_ticket", "Send a staged ticket as an order.", _ID, result="order record, same id", **_TRADE)
+_TRADE.add(
+    "approve_ticket",
+    "Send a staged ticket as an order.",
+    _ID,
+    result="order record, same id",
+)
 
 # --- taking back ------------------------------------------------------------------------------------------------
-_CANCEL = {"role": "trade", "group": "cancel", "errors": ("not-found", *_BROKER)}
+_CANCEL = _Group("cancel", "trade", errors=("not-found", *_BROKER))
 
-_add(
+_CANCEL.add(
     "cancel_order",
     "Cancel an order, whoever made it.",
     _ID,
     result="order record when the cancel is confirmed, or as it stands after TIMEOUT_ORDER; an ended order as it is",
-    **_CANCEL,
 )
-_add(
+_CANCEL.add(
     "global_cancel",
     "Cancel every open order in the caller's accounts, external and Unknown ones too.",
     result="{requested, ids}",
-    **_CANCEL,
 )
-_add(
+_CANCEL.add(
     "cancel_all_for_account",
     "Cancel every open order of one account.",
     _arg("account", "account", "an account of the caller"),
     result="{requested, ids}",
-    **_CANCEL,
 )
-_add(
+_CANCEL.add(
     "cancel_all_for_symbol",
     "Cancel every open order of one symbol.",
     _SYMBOL,
     _ACCOUNT,
     result="{requested, ids}",
-    **_CANCEL,
 )
-_add(
+_CANCEL.add(
     "reject_ticket",
     "Withdraw a staged ticket.",
     _ID,
     _opt("reason", "text", "why, for the journal: 0 to 64 printable characters", ""),
     result="order record, Rejected",
-    **_CANCEL,
 )
 
 # --- operator's ---------------------------------------------------------------------------------------------------
-_ADMIN = {"role": "admin", "group": "admin"}
+_ADMIN = _Group("admin", "admin")
 
-_add(
+_ADMIN.add(
     "accept_positions",
     "Take the broker's positions of an account as they are, and open trading again.",
     _arg("account", "account", "the account"),
     _REASON,
     result="the reconciliation report",
     errors=("not-found", *_BROKER),
-    **_ADMIN,
 )
-_add(
+_ADMIN.add(
     "resolve_order",
     "Declare an Unknown order lost, on the operator's word.",
     _ID,
     _REASON,
     result="order record, Lost, provenance operator",
     errors=("not-found", "journal-unavailable"),
-    **_ADMIN,
 )
-_add(
+_ADMIN.add(
     "gateway_logon",
     "Log on to the broker, where it has such a logon.",
     _arg("username", "text", "the broker's user"),
     _arg("password", "secret", "the broker's password"),
     _MODE,
     result="true",
-    **_ADMIN,
 )
-_add("gateway_logoff", "Log off from the broker, where it has such a logon.", _MODE, result="true", **_ADMIN)
-_add(
+_ADMIN.add(
+    "gateway_logoff",
+    "Log off from the broker, where it has such a logon.",
+    _MODE,
+    result="true",
+)
+_ADMIN.add(
     "shutdown",
     "Stop the daemon in order.",
     _opt("message", "text", "why, for the log: 0 to 64 printable characters", ""),
     result="true",
-    **_ADMIN,
 )
