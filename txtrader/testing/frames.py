@@ -1,0 +1,94 @@
+"""Cut a byte stream into whole messages, so that a fault can hit exactly one of them.
+
+A splitter is told bytes as they pass and answers the pieces that are complete; what belongs to no message (a
+protocol's opening bytes) is a piece of its own.  Joined again the pieces are the stream, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["FrameSplitter", "LineSplitter", "SplitterFactory", "TwsClientSplitter", "TwsServerSplitter", "tws_fields"]
+
+TWS_PREFIX = b"API\0"
+LENGTH_BYTES = 4
+
+
+class FrameSplitter(Protocol):
+    """Keeps what is not complete yet."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes, return the pieces completed by them, in sequence."""
+
+    def rest(self) -> bytes:
+        """Return and forget the bytes of a piece that never got complete."""
+
+
+SplitterFactory = Callable[[], FrameSplitter]
+
+
+class _Buffered:
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def rest(self) -> bytes:
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
+    def _take(self, size: int) -> bytes:
+        piece = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return piece
+
+
+class LineSplitter(_Buffered):
+    """Lines, each with its LF."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._buffer += data
+        if b"\n" not in data:
+            return []
+        lines = bytes(self._buffer).split(b"\n")
+        self._buffer[:] = lines.pop()
+        return [line + b"\n" for line in lines]
+
+
+class TwsServerSplitter(_Buffered):
+    """What TWS sends: frames of a 4-byte big-endian length and a body; a piece is a whole frame with its length."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._buffer += data
+        pieces = []
+        while (size := self._next_size()) is not None and len(self._buffer) >= size:
+            pieces.append(self._take(size))
+        return pieces
+
+    def _next_size(self) -> int | None:
+        if len(self._buffer) < LENGTH_BYTES:
+            return None
+        return LENGTH_BYTES + int.from_bytes(self._buffer[:LENGTH_BYTES], "big")
+
+
+class TwsClientSplitter(TwsServerSplitter):
+    """What a TWS client sends: `API` NUL first, as a piece of its own, then frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_opened = False
+
+    def _next_size(self) -> int | None:
+        if self._is_opened:
+            return super()._next_size()
+        if len(self._buffer) < len(TWS_PREFIX):
+            return None
+        self._is_opened = True
+        return len(TWS_PREFIX)
+
+
+def tws_fields(piece: bytes) -> list[str]:
+    """Return the fields of one TWS text frame, the message id first; an opening piece has none."""
+    if piece == TWS_PREFIX or len(piece) <= LENGTH_BYTES:
+        return []
+    return piece[LENGTH_BYTES:].decode("latin-1").split("\0")[:-1]
