@@ -190,10 +190,10 @@ def quote_record(quote: Quote) -> dict[str, Any]:
     return {
         "symbol": quote.symbol,
         "mode": quote.mode,
-        "bid": quote.bid,
-        "bidsize": quote.bidsize,
-        "ask": quote.ask,
-        "asksize": quote.asksize,
+        "bid": _number(quote.bid),
+        "bidsize": _number(quote.bidsize),
+        "ask": _number(quote.ask),
+        "asksize": _number(quote.asksize),
         "event_time": _time(quote.event_time),
         "receive_time": _time(quote.receive_time),
         "stale": quote.stale,
@@ -206,9 +206,9 @@ def trade_record(trade: Trade) -> dict[str, Any]:
     return {
         "symbol": trade.symbol,
         "mode": trade.mode,
-        "last": trade.last,
-        "size": trade.size,
-        "volume": trade.volume,
+        "last": plain(trade.last),
+        "size": _number(trade.size),
+        "volume": _number(trade.volume),
         "event_time": _time(trade.event_time),
         "receive_time": _time(trade.receive_time),
     }

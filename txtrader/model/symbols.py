@@ -144,9 +144,9 @@ def canonical_symbol(
         case SecType.CRYPTO:
             word = f"{symbol}/{currency}{place}"
         case SecType.FUTURE if expiry:
-            # Where the class is not the symbol (weekly contracts) a month may hold several: the day tells.
-            month = expiry[:6] if trading_class in (None, "", symbol) else expiry
-            word = f"{symbol}:{month}{place}{money}"
+            # By the day: the contract month is not always the month of the last trade day (crude oil), and a
+            # month may hold several contracts (weekly ones).
+            word = f"{symbol}:{expiry}{place}{money}"
         case SecType.OPTION if expiry and strike is not None and right and trading_class in (None, "", symbol):
             word = f"{symbol}:{expiry}:{right[0]}{plain_text(strike)}{money}"
         case SecType.FUTURE_OPTION if expiry and strike is not None and right:
