@@ -20,6 +20,7 @@ __all__ = [
     "DuplicateSuspected",
     "EpochMismatch",
     "Forbidden",
+    "GatewayUnavailable",
     "IdempotencyKeyReuse",
     "InternalError",
     "InvalidArgument",
@@ -191,6 +192,12 @@ class ReconcileFailed(LinkError):
     """The broker's positions are not ours; an admin must accept them."""
 
     code, http, number = "reconcile-failed", 503, -32051
+
+
+class GatewayUnavailable(LinkError):
+    """A client could not reach the gateway, or lost it before the answer.  Raised by clients, never by the gateway."""
+
+    code, http, number = "gateway-unavailable", 503, -32055
 
 
 class JournalUnavailable(TxTraderError):
