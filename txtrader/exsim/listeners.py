@@ -1,0 +1,96 @@
+"""Who the venue tells: plain calls, one per fact, made while the fact is being processed.
+
+Orders are handed over as the venue's live record: read it in the call, it changes with the next fact.  A listener
+may call the venue back; what it asks for is processed after the present message and all its consequences.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from txtrader.exsim.records import (
+    Commission,
+    Fill,
+    Holding,
+    Phase,
+    Print,
+    Refusal,
+    RowChange,
+    SessionStats,
+    Top,
+)
+
+if TYPE_CHECKING:
+    from txtrader.exsim.orders import Order
+
+__all__ = ["MarketListener", "OrderListener"]
+
+
+class OrderListener:
+    """Facts about orders and accounts; every method does nothing here, override those you want.
+
+    The order of calls for one incoming order is: accepted, then for each execution the aggressor's `order_filled`,
+    the passive party's, both commissions, then the end of the remainder, then what follows from it (group members,
+    children, elected stops), each again in this order.
+    """
+
+    def order_accepted(self, order: Order) -> None:
+        """Tell that the order is the venue's now; `order.held` says what it waits for, if anything."""
+
+    def order_rejected(self, order: Order, refusal: Refusal) -> None:
+        """Tell that a new order was refused; it is done."""
+
+    def order_activated(self, order: Order) -> None:
+        """Tell that a waiting order works now: its stop was elected, its parent filled, or it was released."""
+
+    def order_filled(self, order: Order, fill: Fill) -> None:
+        """Tell one execution, after the order's totals took it in."""
+
+    def commission_charged(self, order: Order, commission: Commission) -> None:
+        """Tell what a fill cost."""
+
+    def order_replaced(self, order: Order) -> None:
+        """Tell that the order has the new terms that its owner asked for."""
+
+    def order_restated(self, order: Order, reason: Refusal) -> None:
+        """Tell that the venue changed the order by itself: reduced by its group, or the stop trailed."""
+
+    def order_canceled(self, order: Order, reason: Refusal) -> None:
+        """Tell that the rest of the order is canceled, by whom is in `reason`."""
+
+    def order_expired(self, order: Order) -> None:
+        """Tell that the order's time is over."""
+
+    def cancel_rejected(self, order: Order, refusal: Refusal) -> None:
+        """Tell that a cancel was refused; the order stands as it is."""
+
+    def replace_rejected(self, order: Order, refusal: Refusal) -> None:
+        """Tell that a replace was refused; the order stands as it is."""
+
+    def fill_corrected(self, order: Order, fill: Fill) -> None:
+        """Tell that a fill was busted or corrected; `fill.kind` says which, `fill.replaces` names the old one."""
+
+    def holding_changed(self, holding: Holding) -> None:
+        """Tell what an account holds of a listing after an execution."""
+
+    def account_changed(self, account: str) -> None:
+        """Tell that cash or holdings of an account changed; ask the venue for the figures."""
+
+
+class MarketListener:
+    """Facts about one listing's market, for whoever watches it."""
+
+    def top_changed(self, top: Top) -> None:
+        """Tell the best bid and offer, once per processed message that changed it."""
+
+    def printed(self, trade: Print) -> None:
+        """Tell one public trade."""
+
+    def stats_changed(self, stats: SessionStats) -> None:
+        """Tell that the session's open, high, low or previous close changed (not at each trade)."""
+
+    def phase_changed(self, listing_id: int, phase: Phase) -> None:
+        """Tell that trading halted, resumed or closed."""
+
+    def depth_changed(self, listing_id: int, changes: tuple[RowChange, ...]) -> None:
+        """Tell the steps from the former depth view to the present one, once per processed message."""
