@@ -1,0 +1,542 @@
+"""The one place that writes to clients: eager on a free socket, bounded behind a slow one.
+
+Three things meet here.  Speed: Twisted's transports on an asyncio loop lose half their speed to registering a
+writer for each write, so data goes straight into the socket while nothing is queued, and what is written later in
+the same turn is joined.  Bounds: behind a slow reader market data conflates to the latest of each key, durable
+events wait, and the client is let go before it costs memory.  Isolation: the sum over all clients has a ceiling,
+and the largest queue pays for it.
+
+To drive it without a front end (benchmarks do): make one `OutboundPool(reactor)`, and in a protocol's
+`connectionMade` `self.out = pool.attach(self.transport)`; then `out.write(data)` or `out.write_latest(key, data)`
+as often as you like, and `out.lost()` from `connectionLost`.  Nothing needs to be flushed by hand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import msgspec
+from twisted.internet.interfaces import IDelayedCall, IPullProducer, IPushProducer, IReactorTime
+from twisted.internet.tcp import Connection
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from txtrader.net.turn import Turn
+
+__all__ = ["Limits", "Outbound", "OutboundPool", "is_plain_socket", "write_eagerly"]
+
+_JOIN = 65536  # bytes joined into one system call: about what a socket takes at once
+_HELD = 16384  # bytes held back within a turn before they go out all the same
+_HANDED = 16384  # bytes given to the transport at once: small, so that its progress is seen often
+_SWEEP = 1.0  # seconds between two looks at the slow clients
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the queues: bytes and seconds, by the settings QUEUE_*.
+
+    Over `conflate` bytes queued market data keeps the latest of each key; over `close`, or after `stall` seconds in
+    which the client took nothing, it is let go; `total` is the ceiling of all queues together; a client that was
+    told to go has `linger` seconds to read the rest.
+    """
+
+    conflate: int = 256 * 1024
+    close: int = 8 * 1024 * 1024
+    stall: float = 30.0
+    total: int = 256 * 1024 * 1024
+    linger: float = 5.0
+
+
+def is_plain_socket(transport: Any) -> bool:
+    """Tell whether bytes may go straight into the socket: plain TCP of Twisted, no TLS on it."""
+    return isinstance(transport, Connection) and not getattr(transport, "TLS", False)
+
+
+def _is_idle(transport: Connection) -> bool:
+    """Tell whether the transport would send the next byte at once.
+
+    Reads attributes of Twisted that are half private; `tests/net/test_net_outbound.py` notices a change of them.
+    """
+    return bool(
+        transport.connected
+        and not transport.disconnecting
+        and not transport._writeDisconnected
+        and not transport._tempDataLen
+        and len(transport.dataBuffer) == transport.offset
+    )
+
+
+def write_eagerly(transport: Any, data: bytes) -> None:
+    """Write to a transport that others write to as well: at once if nothing waits, else behind what waits."""
+    if is_plain_socket(transport) and _is_idle(transport):
+        sent = transport.writeSomeData(data)
+        if isinstance(sent, int):
+            if sent == len(data):
+                return
+            data = data[sent:]
+        # Else the connection is lost: the write below lets the reactor find out in its own way.
+    transport.write(data)
+
+
+class _Latest:
+    """A queued piece of market data that a later one of the same key may replace; a client counts what it missed."""
+
+    __slots__ = ("data", "dropped", "key", "source")
+
+    def __init__(self, key: Hashable, data: bytes, source: Any) -> None:
+        self.key = key
+        self.data = data
+        self.source = source
+        self.dropped = 0
+
+
+@implementer(IPullProducer)
+class _Refill:
+    """Lets the transport ask an `Outbound` for more each time it has run dry."""
+
+    __slots__ = ("_outbound", "is_armed")
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+        self.is_armed = False  # Twisted asks once while it registers: that says nothing about the socket
+
+    def resumeProducing(self) -> None:
+        if self.is_armed:
+            self._outbound.refill()
+
+    def stopProducing(self) -> None:
+        pass  # the protocol hears of the loss by connectionLost
+
+
+@implementer(IPushProducer)
+class _Valve:
+    """Hears from a transport that is no plain socket when its own buffer is full, and when it is empty again."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    def pauseProducing(self) -> None:
+        self._outbound.is_blocked = True
+
+    def resumeProducing(self) -> None:
+        self._outbound.is_blocked = False
+        self._outbound.refill()
+
+    def stopProducing(self) -> None:
+        pass  # the protocol hears of the loss by connectionLost
+
+
+class Outbound:
+    """What waits for one client.  Made by `OutboundPool.attach`.
+
+    `on_slow(reason)` is called once when the client is being let go; what it returns is sent as the last words, as
+    best effort.  `respell(source, dropped)` gives the bytes of a piece that stands for `dropped` earlier ones.
+    """
+
+    __slots__ = (
+        "_close_at",
+        "_is_closing",
+        "_is_open",
+        "_latest",
+        "_on_slow",
+        "_pool",
+        "_progress",
+        "_queue",
+        "_refill",
+        "_respell",
+        "_rest",
+        "_send",
+        "_serial",
+        "_transport",
+        "_turn",
+        "is_blocked",
+        "is_stalled",
+        "queued",
+    )
+
+    def __init__(
+        self,
+        pool: OutboundPool,
+        transport: Any,
+        on_slow: Callable[[str], bytes] | None,
+        respell: Callable[[Any, int], bytes] | None,
+    ) -> None:
+        self._pool = pool
+        self._turn = pool.turn
+        self._transport = transport
+        self._on_slow = on_slow
+        self._respell = respell
+        self._queue: deque[bytes | _Latest] | None = None  # an idle client pays for no deque
+        self._rest = b""  # what is left of a piece that was cut by the socket
+        self._latest: dict[Hashable, _Latest] | None = None  # while conflating
+        self._serial = 0
+        self._progress = 0.0
+        self._close_at: float | None = None
+        self._is_open = True
+        self._is_closing = False
+        self.is_blocked = False
+        """The transport said that its own buffer is full."""
+        self.is_stalled = False
+        """Something waits for the socket."""
+        self.queued = 0
+        """Bytes that wait here, without those that the transport has taken."""
+        if is_plain_socket(transport):
+            self._send: Callable[[bytes], int] | None = transport.getHandle().send
+            self._refill: Any = _Refill(self)
+        else:
+            self._send = None
+            self._refill = _Valve(self)
+            if hasattr(transport, "registerProducer"):
+                transport.registerProducer(self._refill, True)
+
+    # --- writing ---
+
+    def write(self, data: bytes) -> None:
+        """Send `data` after all that was written before; never dropped while the client is kept."""
+        turn = self._turn
+        if self._serial != turn.serial and not self.is_stalled and self._is_open and self._send is not None:
+            # The first write of a turn, nothing waiting: the hot path of a tick.
+            self._serial = turn.serial
+            if not turn.is_marked:
+                turn.mark()
+            try:
+                sent = self._send(data)
+            except OSError:
+                sent = 0  # full, or lost: the reactor finds out which
+            if sent != len(data):
+                self._cut(data[sent:])
+            return
+        self._hold(data, len(data))
+
+    def write_latest(self, key: Hashable, data: bytes, source: Any = None) -> None:
+        """Send `data`, market data: behind a slow reader a later piece of the same `key` may take its place."""
+        if self._serial != self._turn.serial and not self.is_stalled and self._is_open and self._send is not None:
+            self.write(data)
+            return
+        latest = self._latest
+        if latest is not None:
+            known = latest.get(key)
+            if known is not None:
+                self._account(len(data) - len(known.data))
+                known.data = data
+                known.source = source
+                known.dropped += 1
+                self._pool.conflated += 1
+                return
+        piece = _Latest(key, data, source)
+        if latest is not None:
+            latest[key] = piece
+        self._hold(piece, len(data))
+        if latest is None and self.queued > self._pool.limits.conflate:
+            self._conflate()
+
+    def _hold(self, piece: bytes | _Latest, size: int) -> None:
+        if not self._is_open or self._is_closing:
+            return
+        queue = self._queue
+        if not queue and not self.is_stalled:
+            if self._send is None and not self.is_blocked:
+                self._transport.write(piece if isinstance(piece, bytes) else piece.data)
+                return
+            self._turn.hold(self)
+        if queue is None:
+            queue = self._queue = deque()
+        queue.append(piece)
+        self._account(size)
+        if self.queued > _HELD and not self.is_stalled:
+            self.flush()
+        pool = self._pool
+        if self.queued > pool.limits.close:
+            self._give_up("too much is queued for it")
+        elif pool.total > pool.limits.total:
+            pool.evict()
+
+    def _account(self, size: int) -> None:
+        self.queued += size
+        self._pool.total += size
+
+    def _conflate(self) -> None:
+        """Keep the latest of each key, in the place of the first; from now on they replace each other."""
+        latest: dict[Hashable, _Latest] = {}
+        kept: deque[bytes | _Latest] = deque()
+        saved = 0
+        for piece in self._queue or ():
+            if isinstance(piece, bytes):
+                kept.append(piece)
+                continue
+            first = latest.get(piece.key)
+            if first is None:
+                latest[piece.key] = piece
+                kept.append(piece)
+            else:
+                saved += len(first.data)
+                first.data = piece.data
+                first.source = piece.source
+                first.dropped += 1 + piece.dropped
+                self._pool.conflated += 1
+        self._queue = kept
+        self._latest = latest
+        self._account(-saved)
+
+    # --- the socket ---
+
+    def flush(self) -> None:
+        """Send what was held back in this turn, as far as the socket takes it."""
+        if self.is_stalled or not self._queue or not self._is_open:
+            return
+        if self._send is None:
+            self._hand_over()
+        else:
+            self._push()
+
+    def refill(self) -> None:
+        """Go on: the transport has sent all that it had."""
+        if not self._is_open:
+            return
+        if self.is_stalled:
+            self._progress = self._pool.clock.seconds()
+            self.is_stalled = False
+        if self._send is None:
+            self._hand_over()
+        else:
+            self._push()
+        if not self.is_stalled:
+            self._transport_is_free()
+
+    def _push(self) -> None:
+        """Send joined pieces until nothing is left or the socket is full."""
+        send = self._send
+        assert send is not None
+        while self._rest or self._queue:
+            pieces, size = self._take(_JOIN)
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            try:
+                sent = send(data)
+            except OSError:
+                sent = 0  # full, or lost: the reactor finds out which
+            if sent != size:
+                self._put_back(pieces, sent)
+                return
+        self._latest = None
+
+    def _take(self, most: int) -> tuple[list[bytes], int]:
+        """Take whole pieces off the queue, about `most` bytes and at least one."""
+        pieces: list[bytes] = []
+        size = 0
+        if self._rest:
+            pieces.append(self._rest)
+            size = len(self._rest)
+            self._rest = b""
+        queue = self._queue
+        latest = self._latest
+        while queue and (not pieces or size < most):
+            piece = queue.popleft()
+            if isinstance(piece, bytes):
+                data = piece
+                self._account(-len(data))
+            else:
+                self._account(-len(piece.data))
+                if latest is not None and latest.get(piece.key) is piece:
+                    del latest[piece.key]
+                data = piece.data
+                if piece.dropped and self._respell is not None:
+                    data = self._respell(piece.source, piece.dropped)
+            pieces.append(data)
+            size += len(data)
+        return pieces, size
+
+    def _put_back(self, pieces: list[bytes], sent: int) -> None:
+        """Return what the socket did not take: the rest of the cut piece, then the whole ones."""
+        index = 0
+        while sent >= len(pieces[index]):
+            sent -= len(pieces[index])
+            index += 1
+        whole = pieces[index + 1 :]
+        if whole:
+            assert self._queue is not None
+            self._queue.extendleft(reversed(whole))
+            self._account(sum(map(len, whole)))
+        self._cut(pieces[index][sent:])
+
+    def _cut(self, rest: bytes) -> None:
+        """Wait for the socket with the rest of a piece: the transport gets a little of it and calls back."""
+        self._rest = rest[_HANDED:]
+        if not self.is_stalled:
+            self.is_stalled = True
+            self._progress = self._pool.clock.seconds()
+            self._pool.watch(self)
+        transport = self._transport
+        transport.write(rest[:_HANDED])
+        if transport.producer is None and transport.connected:
+            self._refill.is_armed = False
+            transport.registerProducer(self._refill, False)
+            self._refill.is_armed = True
+
+    def _hand_over(self) -> None:
+        """Give the transport (no plain socket) what it wants to take."""
+        while self._queue and not self.is_blocked:
+            pieces, _ = self._take(_JOIN)
+            self._transport.write(b"".join(pieces))
+        if self._queue:
+            if not self.is_stalled:
+                self.is_stalled = True
+                self._progress = self._pool.clock.seconds()
+                self._pool.watch(self)
+        else:
+            self._latest = None
+
+    def _transport_is_free(self) -> None:
+        self._pool.unwatch(self)
+        if self._send is not None and self._transport.producer is self._refill:
+            self._transport.unregisterProducer()
+        if self._is_closing:
+            self._is_open = False
+            self._let_go()
+
+    # --- the end ---
+
+    def close(self) -> None:
+        """Send what is queued, for at most `Limits.linger` seconds, then close the connection."""
+        if not self._is_open or self._is_closing:
+            return
+        if self._queue and not self.is_stalled:
+            self.flush()
+        if self.is_stalled:
+            self._is_closing = True
+            self._close_at = self._pool.clock.seconds() + self._pool.limits.linger
+            self._pool.watch(self)
+            return
+        self._is_open = False
+        self._let_go()
+
+    def lost(self) -> None:
+        """Forget the queue: the connection is gone.  To be called from `connectionLost`."""
+        self._is_open = False
+        self._forget()
+        self._pool.detach(self)
+
+    def _forget(self) -> None:
+        self._account(-self.queued)
+        self._queue = None
+        self._latest = None
+        self._rest = b""
+        self.is_stalled = False
+
+    def _let_go(self) -> None:
+        if self._send is None and getattr(self._transport, "producer", None) is self._refill:
+            self._transport.unregisterProducer()
+        self._transport.loseConnection()
+        self._pool.linger(self)
+
+    def _give_up(self, reason: str) -> None:
+        """Let a slow reader go: last words as best effort, behind the rest of a cut piece."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        rest = self._rest
+        self._forget()
+        self._pool.slow += 1
+        words = self._on_slow(reason) if self._on_slow is not None else b""
+        transport = self._transport
+        transport.write(rest + words)
+        if getattr(transport, "producer", None) is self._refill:
+            transport.unregisterProducer()
+        transport.loseConnection()
+        self._pool.linger(self)
+
+    def check(self, now: float) -> None:
+        """Let the client go if it took nothing for too long; called by the pool for those that wait."""
+        if self._close_at is not None and now >= self._close_at:
+            self._is_open = False
+            self._forget()
+            self._transport.abortConnection()
+        elif self._is_open and self.is_stalled and now - self._progress >= self._pool.limits.stall:
+            self._give_up("it reads nothing")
+
+    def evict(self) -> None:
+        """Let this client go for the good of the others."""
+        self._give_up("the queues of all clients are full and this one is the longest")
+
+    def expect_end(self, at: float) -> None:
+        """Abort the connection at the clock second `at` if it still stands."""
+        self._close_at = at
+
+
+class OutboundPool:
+    """All clients' queues: what they share is the turn, the ceiling and the look at the slow ones.
+
+    `conflated` counts pieces of market data that a later one replaced, `slow` clients that were let go, `total`
+    bytes queued now.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, limits: Limits | None = None) -> None:
+        self.clock = clock
+        self.limits = limits or Limits()
+        self.turn = Turn(clock)
+        self.total = 0
+        self.conflated = 0
+        self.slow = 0
+        self._watched: dict[Outbound, None] = {}
+        self._sweep: IDelayedCall | None = None
+        self._is_evicting = False
+
+    def attach(
+        self,
+        transport: Any,
+        *,
+        on_slow: Callable[[str], bytes] | None = None,
+        respell: Callable[[Any, int], bytes] | None = None,
+    ) -> Outbound:
+        """Return the queue of one client; from now on nobody else writes to its transport."""
+        return Outbound(self, transport, on_slow, respell)
+
+    def watch(self, outbound: Outbound) -> None:
+        """Look at this client each second, until it is free or gone."""
+        self._watched[outbound] = None
+        if self._sweep is None:
+            self._sweep = self.clock.callLater(_SWEEP, self._look)
+
+    def unwatch(self, outbound: Outbound) -> None:
+        """Look no more: the client has taken everything."""
+        self._watched.pop(outbound, None)
+
+    def linger(self, outbound: Outbound) -> None:
+        """Give a client that was told to go a while to read the last words."""
+        outbound.expect_end(self.clock.seconds() + self.limits.linger)
+        self.watch(outbound)
+
+    def detach(self, outbound: Outbound) -> None:
+        """Forget a client that is gone."""
+        self._watched.pop(outbound, None)
+        if not self._watched and self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    def evict(self) -> None:
+        """Make room: the clients with the longest queues go until the ceiling holds."""
+        if self._is_evicting:
+            return
+        self._is_evicting = True
+        try:
+            for outbound in sorted(self._watched, key=lambda o: o.queued, reverse=True):
+                if self.total <= self.limits.total:
+                    break
+                self._log.warn("queues of all clients exceed {total} bytes: the longest goes", total=self.limits.total)
+                outbound.evict()
+        finally:
+            self._is_evicting = False
+
+    def _look(self) -> None:
+        self._sweep = None
+        now = self.clock.seconds()
+        for outbound in list(self._watched):
+            try:
+                outbound.check(now)
+            except Exception:  # noqa: BLE001
+                # The look at the others must go on, and at this one the next time.
+                self._log.failure("looking at a slow client")
+        if self._watched:
+            self._sweep = self.clock.callLater(_SWEEP, self._look)
