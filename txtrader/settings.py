@@ -124,6 +124,20 @@ class Settings(SettingsTable):
             raise SettingsError(problems)
         return settings
 
+    @classmethod
+    def of_process(cls, mode: str | None = None, *, strict: bool = False) -> Settings:
+        """Read the settings as a daemon does: the envdir of TXTRADER_ENVDIR, .env here, the environment.
+
+        `mode` wins over all of them.  Raises SettingsError.
+        """
+        return cls.load(
+            os.environ,
+            envdir=os.environ.get("TXTRADER_ENVDIR") or None,
+            dotenv=".env",
+            command_line={"TXTRADER_MODE": mode} if mode else None,
+            strict=strict,
+        )
+
     def for_mode(self, mode: str) -> Settings:
         """Return the settings as `mode` sees them."""
         return Settings(self._parsed, mode, self.warnings)

@@ -319,6 +319,9 @@ class SettingsTable:
     )
     daemon_logfile = _given(kinds.path, "-", "Where the log goes; - is standard error.")
     daemon_pidfile = _maybe(kinds.path, "Where the process id is written.")
+    envdir = _maybe(
+        kinds.path, "The envdir to read, where `--envdir` names none; meant for the environment, also of clients."
+    )
 
     _group_11 = "Clients"
     protocol = _given(kinds.choice("http", "https"), "http", "Clients only: the scheme of the daemon's URL.")
