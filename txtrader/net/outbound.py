@@ -511,7 +511,7 @@ class OutboundPool:
     def detach(self, outbound: Outbound) -> None:
         """Forget a client that is gone."""
         self._watched.pop(outbound, None)
-        if not self._watched and self._sweep is not None:
+        if not self._watched and self._sweep is not None and self._sweep.active():
             self._sweep.cancel()
             self._sweep = None
 
@@ -530,7 +530,6 @@ class OutboundPool:
             self._is_evicting = False
 
     def _look(self) -> None:
-        self._sweep = None
         now = self.clock.seconds()
         for outbound in list(self._watched):
             try:
@@ -538,5 +537,6 @@ class OutboundPool:
             except Exception:  # noqa: BLE001
                 # The look at the others must go on, and at this one the next time.
                 self._log.failure("looking at a slow client")
+        self._sweep = None
         if self._watched:
             self._sweep = self.clock.callLater(_SWEEP, self._look)
