@@ -12,7 +12,7 @@ setup(
     name="txtrader",
     version=VERSION["__version__"],
     description="One daemon between a trader's programs and any broker",
-    long_description=(ROOT / "README.md").read_text(),
+    long_description=(ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
@@ -26,17 +26,16 @@ setup(
         "automat>=25.4",
         "defusedxml>=0.7.1",
         "click>=8.1",
+        "rich>=13",
         "tzdata",
         'uvloop>=0.21; sys_platform != "win32"',
     ],
     extras_require={
-        "client": ["rich>=13"],
         "test": [
             "pytest>=9",
             "hypothesis>=6.100",
             "pytest-twisted>=1.14",
             "ib_async>=2.1",
-            "rich>=13",
             "ruff",
             "mypy",
             "mypy-zope",
@@ -49,6 +48,7 @@ setup(
         "console_scripts": [
             "txtrader = txtrader.cli:txtrader",
             "txtraderd = txtrader.cli:txtraderd",
+            "txtrader_monitor = txtrader.client.command:monitor_main",
         ],
     },
 )

@@ -1,0 +1,64 @@
+# `make run` starts a gateway to a simulated market, `make test` says whether all is well.  `make help` lists the rest.
+
+SHELL := /bin/sh
+VENV := .venv
+VENV10 := .venv-ibapi10
+BIN := $(VENV)/bin
+SOURCES := txtrader tests benchmarks examples setup.py
+
+.PHONY: help venv venv-ibapi10 run test check pytest pytest-ibapi10 bench soak docs install uninstall start stop clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -nE 's/^([a-z0-9-]+):.*## *(.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
+
+venv:  ## make .venv with everything, pinned; again only when the pins change
+	@service/venv.sh $(VENV) all
+
+venv-ibapi10:  ## the same with the newer generation of the TWS API
+	@service/venv.sh $(VENV10) ibapi10
+
+run: venv  ## a gateway to the simulated market, with a user and password of its own
+	@exec $(BIN)/python -m txtrader.quickstart .run
+
+test: venv venv-ibapi10  ## style, types, house rules, tests on both generations of the TWS API
+	@failed=; for part in check pytest-ibapi10 pytest; do \
+	    $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
+	done; test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+
+check: venv  ## ruff, mypy, import-linter
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: venv  ## the tests
+	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+pytest-ibapi10: venv-ibapi10  ## what meets ibapi, on its newer generation
+	$(VENV10)/bin/python -m pytest -m "not soak" tests/wire tests/dialects tests/twsapi tests/adapters $(ARGS)
+
+bench: venv  ## measure; `make bench B=B2` one of them
+	$(BIN)/python -m benchmarks.run $(B)
+
+soak: venv  ## the long runs
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+docs: venv  ## write what is generated: docs/settings.md, etc/txtrader
+	$(BIN)/python -m txtrader.settings_doc docs/settings.md etc/txtrader
+
+install:  ## as root: user, /etc/txtrader, the service (MODE=demo or tws)
+	@service/install.sh $(or $(MODE),demo)
+
+uninstall:  ## as root: remove the services and the program; PURGE=1 also settings and state
+	@PURGE=$(PURGE) service/uninstall.sh
+
+start:  ## as root: start the installed service (MODE=demo or tws)
+	@service/control.sh start $(or $(MODE),demo)
+
+stop:  ## as root: stop it
+	@service/control.sh stop $(or $(MODE),demo)
+
+clean:  ## remove what the tests and builds leave
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,109 @@
+"""`make run`: a gateway of one's own in a folder, no root, no configuration, a password that nobody else knows.
+
+The folder keeps an envdir, which clients read too, and one data folder for each mode.  What the environment or a .env
+file says wins, as always; ports are written down, since clients must find them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from txtrader.settings import Settings, SettingsError
+
+__all__ = ["main", "prepare", "tell"]
+
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is easily misread
+_PASSWORD_LENGTH = 16  # 79 bits
+
+
+def prepare(folder: Path) -> tuple[Settings, str | None]:
+    """Fill the folder with what is missing.  Return the settings, and the password if it was made just now."""
+    env = folder / "env"
+    for path in (folder, env):
+        path.mkdir(mode=0o700, exist_ok=True)
+    fresh = None
+    if not (env / "TXTRADER_PASSWORD").exists():
+        fresh = "".join(secrets.choice(_ALPHABET) for _ in range(_PASSWORD_LENGTH))
+        _write(env / "TXTRADER_PASSWORD", fresh)
+    defaults = {"USERNAME": "admin", "USER_ROLE": "admin", "USERS_FILE": str(folder / "users")}
+    for key, text in defaults.items():
+        if not (env / f"TXTRADER_{key}").exists():
+            _write(env / f"TXTRADER_{key}", text)
+    os.environ["TXTRADER_ENVDIR"] = str(env)
+    settings = Settings.of_process()
+    for key in ("HTTP_PORT", "TCP_PORT"):
+        port = settings._values[key.lower()]
+        _write(env / f"TXTRADER_{key}", "off" if port is None else str(port))
+    _write(env / "TXTRADER_MODE", ",".join(settings.mode))
+    if settings.data_dir == "/var/lib/txtrader":  # the installed service's: not ours
+        # One for each mode: the books of a simulated account are not those of a real one.
+        data = folder / "-".join(settings.mode)
+        os.environ["TXTRADER_DATA_DIR"] = str(data)
+        settings = settings.replace(data_dir=str(data))
+    Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return settings, fresh
+
+
+def tell(settings: Settings, fresh: str | None, env: Path) -> str:
+    """Say how to trade from a second shell."""
+    user = settings.username
+    kept = env / "TXTRADER_PASSWORD"
+    password = fresh or f"$(cat {kept})"
+    lines = [f"txTrader, mode {','.join(settings.mode)}, journal in {settings.data_dir}", ""]
+    if fresh:
+        lines += [f"  user {user}   password {fresh}", f"  (made just now, kept in {kept}; not shown again)", ""]
+    else:
+        lines += [f"  user {user}   password in {kept}", ""]
+    lines.append("In a second shell, in this folder:")
+    lines.append("")
+    if settings.http_port:
+        lines += [
+            "  .venv/bin/txtrader status                  the command finds user and password by itself",
+            "  .venv/bin/txtrader add_symbol IBM",
+            "  .venv/bin/txtrader watch",
+        ]
+    if settings.tcp_port:
+        lines += [
+            "",
+            f"  telnet {settings.host} {settings.tcp_port}                    then type:",
+            f"    auth {user} {fresh or 'PASSWORD'}",
+            "    add IBM",
+            "    marketorder IBM 100",
+        ]
+    if settings.http_port:
+        url = f"http://{user}:{password}@{settings.host}:{settings.http_port}"
+        lines += [
+            "",
+            "  python3 -c 'import sys, xmlrpc.client as x; print(x.ServerProxy(sys.argv[1]).status())' \\",
+            f'    "{url}"',
+        ]
+    lines += ["", "Ctrl-C ends it.", ""]
+    return "\n".join(lines)
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and path.read_text() == text + "\n":
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text + "\n")
+
+
+def main() -> None:
+    """Prepare the folder that the command names, say how to use it, and become the daemon."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".run").absolute()
+    try:
+        settings, fresh = prepare(folder)
+    except SettingsError as error:
+        sys.stderr.write("".join(f"txtrader: {line}\n" for line in error.problems))
+        sys.exit(1)
+    sys.stdout.write(tell(settings, fresh, folder / "env"))
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "txtrader.cli", "daemon"])
+
+
+if __name__ == "__main__":
+    main()
