@@ -1,0 +1,101 @@
+"""The conversations of the wire session contract, one case for each role of each protocol."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from txtrader.wire.line import LineSession
+from txtrader.wire.tws.message import Message
+from txtrader.wire.tws.server import Hello, ServerSession
+
+
+class Case(msgspec.Struct, kw_only=True):
+    """One role of one protocol.
+
+    `opening` brings the session to where it may send; `stream` is a sound conversation with `events` events, `last`
+    its last message; `garbage` breaks the protocol at a message's start; `endless` may be repeated for ever without
+    an end of message, and must be refused before `bound` bytes.  `react` answers what the peer waits for.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    opening: bytes
+    stream: bytes
+    last: bytes
+    events: int
+    garbage: bytes
+    endless: bytes
+    bound: int
+    sendable: Any
+    unsendable: Any
+    react: Callable[[Any, Any], None] = lambda session, event: None
+
+
+LINES = [
+    b"auth alice secret\n",
+    b"add IBM\r\n",
+    b"\n",
+    b'limitorder IBM 124.5 100 {"client_order_id": "a"}\n',
+    b"quit\n",
+]
+
+line = Case(
+    name="line",
+    make=LineSession,
+    opening=b"",
+    stream=b"".join(LINES),
+    last=LINES[-1],
+    events=4,
+    garbage=b"x" * 9000 + b"\n",
+    endless=b"y" * 4096,
+    bound=16384,
+    sendable=".Authorized tws",
+    unsendable="two\nlines",
+)
+
+
+def frame(*fields: str) -> bytes:
+    body = "".join(f"{field}\0" for field in fields).encode()
+    return struct.pack(">I", len(body)) + body
+
+
+def hello(text: str) -> bytes:
+    return struct.pack(">I", len(text)) + text.encode()
+
+
+def greet(session: ServerSession, event: Any) -> None:
+    if isinstance(event, Hello):
+        session.greet(event, "20260105 10:00:00 EST")
+
+
+TWS_OPENING = b"API\0" + hello("v100..157")
+TWS_REQUESTS = [
+    frame("71", "2", "7", ""),
+    frame("49", "1"),
+    frame("8", "1", "1"),
+    frame("5", "1"),
+    frame("62", "1", "9001", "All", "NetLiquidation,BuyingPower"),
+    frame("9999", "1"),  # unknown: an event, not an end
+    frame("4", "1", "12"),
+]
+
+tws_server = Case(
+    name="tws-server",
+    make=ServerSession,
+    opening=TWS_OPENING,
+    stream=TWS_OPENING + b"".join(TWS_REQUESTS),
+    last=TWS_REQUESTS[-1],
+    events=1 + len(TWS_REQUESTS),
+    garbage=b"\xff\xff\xff\xff no frame is so long",
+    endless=b"\xff" * 4096,
+    bound=16384,
+    sendable=Message("currentTime", {"time": 1_767_600_000}),
+    unsendable=Message("error", {"reqId": 1, "errorCode": 200, "errorMsg": "a\0b"}),
+    react=greet,
+)
+
+CASES = [line, tws_server]
