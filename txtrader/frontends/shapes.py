@@ -1,0 +1,33 @@
+"""The special shapes of positional front ends (lines, XMLRPC), made from the neutral answers of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["positional_shape"]
+
+
+def _version(result: dict[str, Any]) -> str:
+    return str(result["version"])
+
+
+def _uptime(result: dict[str, Any]) -> str:
+    seconds = int(result["elapsed"])
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"started {result['started']} (elapsed {hours}:{minute:02d}:{second:02d})"
+
+
+def _bars(result: dict[str, Any]) -> list[Any]:
+    names = ("time", "open", "high", "low", "close", "volume")
+    return ["Status: OK", *([bar[name] for name in names] for bar in result["bars"])]
+
+
+_SHAPES: dict[str, Callable[[dict[str, Any]], Any]] = {"version": _version, "uptime": _uptime, "query_bars": _bars}
+
+
+def positional_shape(operation: str, result: Any) -> Any:
+    """Return the answer of an operation as positional front ends show it; most show what the gateway gave."""
+    shape = _SHAPES.get(operation)
+    return result if shape is None or not isinstance(result, dict) else shape(result)
