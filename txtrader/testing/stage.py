@@ -1,0 +1,164 @@
+"""The stage of a fault test: simulated broker, fault proxy and a real daemon, driven by one blocking script.
+
+The venue, its TWS endpoint and the proxy live in the test's own process, on its reactor, so that the venue can be
+asked what really happened; the daemon is a child process that knows only the proxy's port.  The script runs in a
+thread of its own and may block; `do` brings a call over to the reactor::
+
+    async with Stage(reactor, folder) as stage:
+        await stage.run(script)
+
+    def script(stage):
+        daemon = stage.start_daemon()
+        ...
+        stage.do(stage.proxy.reset_all)
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import blockingCallFromThread, deferToThread
+
+from txtrader.exsim.demo import make_demo_venue
+from txtrader.exsim.endpoints.tws import TwsEndpoint
+from txtrader.exsim.orders import Order
+from txtrader.exsim.records import Terms
+from txtrader.model.order import OrderType, Side
+from txtrader.testing.clients import LineClient
+from txtrader.testing.daemon import Daemon, wait_until
+from txtrader.testing.evidence import JournalCopy
+from txtrader.testing.frames import TwsClientSplitter, TwsServerSplitter
+from txtrader.testing.history import History
+from txtrader.testing.invariants import check_all
+from txtrader.testing.proxy import FaultProxy
+from txtrader.testing.witness import Witness
+
+__all__ = ["Stage"]
+
+T = TypeVar("T")
+
+QUICK = {
+    "MODE": "tws",
+    "HEARTBEAT": "0.5",
+    "RECONNECT_MIN": "0.1",
+    "RECONNECT_MAX": "0.5",
+    "TIMEOUT_ORDER": "2",
+    "UNKNOWN_QUIET": "0.2",
+    "RECONCILE_INTERVAL": "1",
+    "TIMEOUT_POSITION": "5",
+}
+"""Settings that make a fault test a matter of seconds; the meaning of none of them changes with its size."""
+
+STRANGER = "stranger"
+
+
+class Stage:
+    """See the module.  `settings` are the daemon's, without TXTRADER_; `seed` is the venue's and the proxy's."""
+
+    def __init__(self, reactor: Any, folder: Path, *, seed: int = 1, **settings: object) -> None:
+        self.reactor = reactor
+        self.folder = folder
+        self.seed = seed
+        self.settings = settings
+        self.histories: list[History] = []
+        self.streams: list[list[dict[str, Any]]] = []
+        self.daemons: list[Daemon] = []
+        self.witness = Witness(lambda owner: owner != STRANGER)
+
+    # -- set-up, on the reactor
+
+    async def __aenter__(self) -> Stage:
+        self.venue = make_demo_venue(self.reactor, time.time_ns, self.seed, flow="none")
+        self.venue.add_observer(self.witness)
+        self.venue.start()
+        self.endpoint = TwsEndpoint(self.venue, self.reactor)
+        port = await self.endpoint.start()
+        self.proxy = FaultProxy(
+            self.reactor,
+            "127.0.0.1",
+            port,
+            splitters=(TwsClientSplitter, TwsServerSplitter),
+            random=random.Random(self.seed),
+        )
+        await self.proxy.start()
+        self.stranger = self.venue.open_session(STRANGER)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for daemon in self.daemons:
+            await deferToThread(daemon.close)
+        await self.proxy.stop()
+        await self.endpoint.stop()
+        self.venue.stop()
+
+    def run(self, script: Callable[[Stage], T]) -> Deferred[T]:
+        """Run a blocking script in a thread."""
+        return deferToThread(script, self)
+
+    # -- for the script, in its thread
+
+    def do(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run `call` on the reactor and wait for its result, also for that of a Deferred."""
+        return blockingCallFromThread(self.reactor, maybeDeferred, call, *args, **kwargs)  # type: ignore[arg-type]
+
+    def make_daemon(self, **settings: object) -> Daemon:
+        """Make a daemon that was not started; it is closed with the stage."""
+        known = {**QUICK, "API_HOST": "127.0.0.1", "API_PORT": self.proxy.port, **self.settings, **settings}
+        daemon = Daemon(self.folder, known)
+        self.daemons.append(daemon)
+        return daemon
+
+    def start_daemon(self, **settings: object) -> Daemon:
+        """Make a daemon, start it and wait until its gate is open."""
+        daemon = self.make_daemon(**settings)
+        daemon.start()
+        daemon.wait_up()
+        return daemon
+
+    def client(self, daemon: Daemon, options: dict[str, Any] | None = None) -> LineClient:
+        """Log in on lines; the client's history is evidence."""
+        client = LineClient.connect(daemon, options)
+        self.histories.append(client.history)
+        return client
+
+    def submit(self, side: Side, quantity: int, price: str, *, symbol: str = "IBM", owner: str = STRANGER) -> Order:
+        """Enter an order of a stranger at the venue."""
+        terms = Terms(
+            listing_id=self.listing_id(symbol),
+            account=self.venue.accounts()[-1],
+            side=side,
+            quantity=Decimal(quantity),
+            type=OrderType.LIMIT,
+            limit_price=Decimal(price),
+        )
+        order: Order = self.do(self.venue.submit, owner, terms)
+        return order
+
+    def listing_id(self, symbol: str) -> int:
+        """Return the venue's id of a US stock."""
+        (listing,) = [
+            known
+            for known in self.do(self.venue.instruments.find, symbol=symbol)
+            if known.currency == "USD" and known.sectype == "STK"
+        ]
+        return int(listing.id)
+
+    def wait(self, condition: Callable[[], object], timeout: float, what: str) -> None:
+        """Wait for something at the venue; `condition` is asked on the reactor."""
+        wait_until(lambda: self.do(condition), timeout, what)
+
+    def check(self, daemon: Daemon, *, is_at_rest: bool = True) -> JournalCopy:
+        """Evaluate the invariants; the daemon must have ended.  Returns the journal for more questions."""
+        assert not daemon.is_running, "the journal of a running gateway is not to be opened"
+        journal = JournalCopy(daemon.journal)
+        self.do(check_all, self.witness, journal, self.histories, self.streams, is_at_rest=is_at_rest)
+        return journal
