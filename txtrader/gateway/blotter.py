@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from txtrader.model.execution import CommissionReport, ExecType, Execution
+from txtrader.model.instrument import SecType
 from txtrader.model.order import (
     TERMINAL_STATUSES,
     Order,
@@ -494,6 +495,8 @@ def _is_regress(old: OrderStatus, new: OrderStatus, said: OrderStatus | None) ->
 def _ledger(order: Order, delta: Decimal) -> dict[LedgerKey, Decimal]:
     if not delta or order.instrument_id is None:
         return {}
+    if order.instrument is not None and order.instrument.sectype is SecType.CASH:
+        return {}  # money changed into money moves cash balances, no position
     return {(order.mode, order.account, order.instrument_id): delta * order.side.sign}
 
 

@@ -1,0 +1,520 @@
+r"""The order desk: from a caller's request to an order at the broker, and what is done with it later.
+
+    received -> key -> checks -> intent durable -> adapter -> first word of the broker -> answer
+                                                        \-> no word in time: Unknown, and the caller is told so
+
+A submit or replace that may have left is never sent again.  Cancels may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from txtrader.errors import (
+    BrokerRejected,
+    IdempotencyKeyReuse,
+    InvalidArgument,
+    LinkError,
+    NotFound,
+    NotReady,
+    OutcomeUnknown,
+    TxTraderError,
+)
+from txtrader.gateway.blotter import Blotter, Change
+from txtrader.gateway.books import AccountBooks
+from txtrader.gateway.crash import crash_point
+from txtrader.gateway.journal_records import KeyRecord
+from txtrader.gateway.link import BrokerLink
+from txtrader.gateway.lookup import find_order, find_ticket
+from txtrader.gateway.market import Market
+from txtrader.gateway.records import order_record
+from txtrader.gateway.session import Session
+from txtrader.gateway.stream import EventStream
+from txtrader.gateway.terms import check_against, check_terms, digest_of, request_of
+from txtrader.model.instrument import Instrument, InstrumentQuery
+from txtrader.model.numbers import plain_text
+from txtrader.model.order import Order, OrderRequest, OrderStatus, OrderType, Provenance, Side, TimeInForce
+
+__all__ = ["Desk"]
+
+_S = OrderStatus
+_LATER = 3.0  # times the order timeout: how long a second caller of the same key waits for the first one's outcome
+_CANCEL_META = "cancel-on-return"
+
+
+class Desk:
+    """All operations that make, change or take back orders."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        links: Mapping[str, BrokerLink],
+        stream: EventStream,
+        blotter: Blotter,
+        books: AccountBooks,
+        market: Market,
+        keys: dict[tuple[str, str, str], KeyRecord],
+        now_ns: Callable[[], int],
+        order_timeout: float,
+        default_account: str | None,
+        default_route: str | None,
+    ) -> None:
+        self._links = links
+        self._stream = stream
+        self._blotter = blotter
+        self._books = books
+        self._market = market
+        self._keys = keys
+        self._now_ns = now_ns
+        self._timeout = order_timeout
+        self._default_account = default_account
+        self._default_route = default_route
+        self._in_flight: set[str] = set()
+
+    # --- the legacy calls: the sign of the quantity is the side ---------------------------------------------------
+
+    async def market_order(self, session: Session, symbol: InstrumentQuery, quantity: Any, **options: Any) -> Any:
+        """Make a market order."""
+        return await self._signed(session, OrderType.MARKET, symbol, quantity, options)
+
+    async def limit_order(
+        self, session: Session, symbol: InstrumentQuery, limit_price: Any, quantity: Any, **options: Any
+    ) -> Any:
+        """Make a limit order."""
+        return await self._signed(session, OrderType.LIMIT, symbol, quantity, options, limit_price=limit_price)
+
+    async def stop_order(
+        self, session: Session, symbol: InstrumentQuery, stop_price: Any, quantity: Any, **options: Any
+    ) -> Any:
+        """Make a stop order."""
+        return await self._signed(session, OrderType.STOP, symbol, quantity, options, stop_price=stop_price)
+
+    async def stoplimit_order(
+        self,
+        session: Session,
+        symbol: InstrumentQuery,
+        stop_price: Any,
+        limit_price: Any,
+        quantity: Any,
+        **options: Any,
+    ) -> Any:
+        """Make a stop-limit order."""
+        prices = {"stop_price": stop_price, "limit_price": limit_price}
+        return await self._signed(session, OrderType.STOP_LIMIT, symbol, quantity, options, **prices)
+
+    async def stage_market_order(self, session: Session, tag: str, **terms: Any) -> Any:
+        """Make a market ticket."""
+        return await self.market_order(session, tag=tag, stage=True, **terms)
+
+    async def stage_limit_order(self, session: Session, tag: str, **terms: Any) -> Any:
+        """Make a limit ticket."""
+        return await self.limit_order(session, tag=tag, stage=True, **terms)
+
+    async def stage_stop_order(self, session: Session, tag: str, **terms: Any) -> Any:
+        """Make a stop ticket."""
+        return await self.stop_order(session, tag=tag, stage=True, **terms)
+
+    async def stage_stoplimit_order(self, session: Session, tag: str, **terms: Any) -> Any:
+        """Make a stop-limit ticket."""
+        return await self.stoplimit_order(session, tag=tag, stage=True, **terms)
+
+    async def _signed(
+        self,
+        session: Session,
+        kind: OrderType,
+        symbol: InstrumentQuery,
+        quantity: Any,
+        options: Mapping[str, Any],
+        **prices: Any,
+    ) -> Any:
+        terms = {
+            "symbol": symbol,
+            "side": Side.BUY if quantity > 0 else Side.SELL,
+            "quantity": abs(quantity),
+            "type": kind,
+            **prices,
+            **options,
+        }
+        return await self.submit_order(session, terms)
+
+    # --- submit ---------------------------------------------------------------------------------------------------
+
+    async def submit_order(self, session: Session, order: Mapping[str, Any]) -> Any:
+        """Make an order from parsed terms (the kinds of `commands`); answers its record, or what-if figures."""
+        terms = {name: value for name, value in order.items() if value is not None}
+        account = self._account(session, terms.get("account"))
+        check_terms(terms)
+        key = terms.get("client_order_id")
+        digest = digest_of(terms, account)
+        if key is not None and not terms.get("what_if"):
+            known = self._keys.get((session.user.name, account, key))
+            if known is not None:
+                return await self._again(known, digest)
+        link = self._link_of(account)
+        if not terms.get("stage"):
+            link.check_up()
+        instrument = await self._market.instrument(session, terms["symbol"], link.mode)
+        request = self._request(session, terms, account, instrument, link)
+        if request.what_if:
+            return await link.adapter.what_if(self._new_order(session, request, link))
+        if key is not None:  # the broker was asked meanwhile: another call may have used the key
+            known = self._keys.get((session.user.name, account, key))
+            if known is not None:
+                return await self._again(known, digest)
+        made = self._new_order(session, request, link)
+        records: tuple[KeyRecord, ...] = ()
+        if key is not None:
+            record = KeyRecord(
+                user=session.user.name, account=account, client_order_id=key, digest=digest, order_id=made.id
+            )
+            self._keys[session.user.name, account, key] = record
+            records = (record,)
+        self._blotter.put(made)
+        if made.order_class == "ticket":
+            return await self._keep_ticket(made, records)
+        return await self._send(link, made, records)
+
+    async def _keep_ticket(self, ticket: Order, keys: tuple[KeyRecord, ...]) -> Any:
+        try:
+            await self._journal(ticket, keys)
+        except TxTraderError:
+            self._undo(ticket, keys)
+            raise
+        return order_record(ticket)
+
+    async def _send(self, link: BrokerLink, order: Order, keys: tuple[KeyRecord, ...]) -> Any:
+        """Make the intent durable, send it once, and answer the broker's first word."""
+        self._in_flight.add(order.id)
+        try:
+            crash_point("before-journal")
+            try:
+                await self._journal(order, keys)
+            except TxTraderError as error:
+                self._undo(order, keys)
+                link.answers.fail(f"done:{order.id}", error)
+                raise
+            crash_point("after-journal")
+            return await self._sent(link, order)
+        finally:
+            self._in_flight.discard(order.id)
+
+    async def _sent(self, link: BrokerLink, order: Order) -> Any:
+        current = self._blotter.orders[order.id]
+        if current.status is not _S.PENDING_NEW:  # cancelled, or the link went, while the disk was busy
+            link.answers.fire(f"done:{order.id}", current)
+            return self._answer(current)
+        try:
+            link.check_up()
+        except LinkError as error:
+            denied = self._blotter.change(
+                current,
+                self._now_ns(),
+                status=_S.REJECTED,
+                provenance=Provenance.LOCAL_DENY,
+                code=error.code,
+                error_message=error.message,
+            )
+            link.publish(Change(orders=(denied,)))
+            link.answers.fire(f"done:{order.id}", denied)
+            error.order = order_record(denied)
+            raise
+        sent = self._blotter.change(current, self._now_ns(), send_time=self._now_ns(), session=link.status.session)
+        waiting = link.answers.add(f"new:{order.id}", self._timeout)
+        link.adapter.submit(sent)
+        crash_point("after-send")
+        try:
+            answered = await waiting
+        except OutcomeUnknown:
+            answered = self._give_up(link, order.id)
+        link.answers.fire(f"done:{order.id}", answered)
+        crash_point("before-reply")
+        return self._answer(answered)
+
+    def _give_up(self, link: BrokerLink, order_id: str) -> Order:
+        """No word in time: the order may be live, and its record says so."""
+        order = self._blotter.orders[order_id]
+        if order.status is not _S.PENDING_NEW:
+            return order
+        unknown = self._blotter.change(order, self._now_ns(), status=_S.UNKNOWN)
+        link.publish(Change(orders=(unknown,)))
+        link.remark("warning", "order-unknown", f"no answer in time for order {order_id}", id=order_id)
+        link.reconciler.plan(link.options.unknown_quiet)
+        return unknown
+
+    def _answer(self, order: Order) -> dict[str, Any]:
+        """Answer the record; a refusal of the broker is an error that carries it."""
+        record = order_record(order)
+        if order.status is _S.REJECTED and not order.filled:
+            if order.provenance is Provenance.LOCAL_DENY:
+                raise NotReady(order.error_message or "the order did not leave", order=record)
+            raise BrokerRejected(
+                order.error_message or "rejected by the broker", broker_code=order.error_code, order=record
+            )
+        return record
+
+    async def _again(self, known: KeyRecord, digest: str) -> Any:
+        """Answer a key that was used before: the same record, never a second order."""
+        if known.digest != digest:
+            raise IdempotencyKeyReuse(
+                f"client_order_id is bound to order {known.order_id}, which has other parameters",
+                path="client_order_id",
+            )
+        order = self._blotter.orders.get(known.order_id)
+        if order is None:
+            raise NotFound(f"order {known.order_id} is no longer kept", path="client_order_id")
+        if order.id in self._in_flight:
+            link = self._links[order.mode]
+            try:
+                order = await link.answers.add(f"done:{order.id}", self._timeout * _LATER)
+            except OutcomeUnknown:
+                order = self._blotter.orders[known.order_id]
+        return order_record(order, duplicate=True)
+
+    def _journal(self, order: Order, keys: tuple[KeyRecord, ...] = ()) -> Deferred[Any]:
+        """Make an intent durable; its event goes out when it is."""
+        return self._stream.publish(
+            "ticket" if order.order_class == "ticket" else "order",
+            "order",
+            order.mode,
+            order_record(order),
+            key=order.id,
+            account=order.account,
+            symbol=order.symbol,
+            orders=(order,),
+            keys=keys,
+            is_intent=True,
+        )
+
+    def _undo(self, order: Order, keys: tuple[KeyRecord, ...]) -> None:
+        """The intent could not be kept: there never was an order, and the key is free."""
+        self._blotter.remove(order)
+        for key in keys:
+            self._keys.pop((key.user, key.account, key.client_order_id), None)
+
+    def _account(self, session: Session, named: str | None) -> str:
+        """Choose the account of an order; a foreign one is as unknown as one that does not exist."""
+        user = session.user
+        if named is not None:
+            if not user.sees(named) or (self._books.mode_of and named not in self._books.mode_of):
+                raise NotFound("no such account", path="account")
+            return named
+        if session.account is not None:
+            return session.account
+        if self._default_account is not None and user.sees(self._default_account):
+            return self._default_account
+        mine = [account for account in self._books.mode_of if user.sees(account)]
+        if len(mine) == 1:
+            return mine[0]
+        if not mine and not self._books.mode_of:
+            raise NotReady("the accounts are not known yet")
+        raise InvalidArgument("name the account", path="account", reason="account-required")
+
+    def _link_of(self, account: str) -> BrokerLink:
+        mode = self._books.mode_of.get(account)
+        if mode is not None:
+            return self._links[mode]
+        if len(self._links) == 1:
+            link = next(iter(self._links.values()))
+            link.check_up()
+        raise NotReady("the accounts are not known yet")
+
+    def _request(
+        self, session: Session, terms: Mapping[str, Any], account: str, instrument: Instrument, link: BrokerLink
+    ) -> OrderRequest:
+        """Check the terms against instrument and broker."""
+        for name in ("bracket", "parent"):
+            if name in terms:
+                raise InvalidArgument("not offered by this version", path=name, reason="unsupported")
+        capabilities = link.adapter.capabilities
+        kind: OrderType = terms["type"]
+        tif: TimeInForce = terms.get("tif", TimeInForce.DAY)
+        for name, value, offered in (
+            ("type", kind.value, capabilities.order_types),
+            ("tif", tif.value, capabilities.tifs),
+            ("side", terms["side"].value, capabilities.sides),
+        ):
+            if value not in offered:
+                raise InvalidArgument(f"{link.mode} has no {value}", path=name, reason="unsupported")
+        for name, feature in (
+            ("oco_group", "oco"),
+            ("display_quantity", "iceberg"),
+            ("what_if", "what_if"),
+            ("extended_hours", "extended_hours"),
+        ):
+            if terms.get(name) and feature not in capabilities.features:
+                raise InvalidArgument(f"{link.mode} has no {feature}", path=name, reason="unsupported")
+        check_against(instrument, terms)
+        named = terms.get("route") or session.route
+        if named is None and self._default_route is not None:
+            named = {self._default_route: None}
+        route, parameters = next(iter(named.items())) if named else (None, None)
+        return OrderRequest(
+            instrument=instrument,
+            account=account,
+            route=route,
+            route_params=parameters,
+            **{
+                name: terms[name]
+                for name in (
+                    "side",
+                    "quantity",
+                    "type",
+                    "limit_price",
+                    "stop_price",
+                    "trail_amount",
+                    "trail_percent",
+                    "limit_offset",
+                    "tif",
+                    "good_till",
+                    "extended_hours",
+                    "client_order_id",
+                    "tag",
+                    "display_quantity",
+                    "oco_group",
+                    "bracket",
+                    "what_if",
+                    "stage",
+                    "force",
+                )
+                if name in terms
+            },
+        )
+
+    def _new_order(self, session: Session, request: OrderRequest, link: BrokerLink) -> Order:
+        """Make the record of a new order or ticket, with the ids it will be sent under."""
+        now = self._now_ns()
+        broker_order_id, clientid = (None, None) if request.stage else link.adapter.reserve()
+        order_id = self._stream.journal.next_order_id()
+        instrument = request.instrument
+        return Order(
+            id=order_id,
+            order_ref=order_id,
+            mode=link.mode,
+            account=request.account,
+            symbol=instrument.symbol,
+            instrument=instrument,
+            instrument_id=instrument.instrument_id,
+            currency=instrument.currency,
+            side=request.side,
+            quantity=request.quantity,
+            type=request.type,
+            status=_S.STAGED if request.stage else _S.PENDING_NEW,
+            order_class="ticket" if request.stage else "order",
+            submit_time=now,
+            update_time=now,
+            client_order_id=request.client_order_id,
+            user=session.user.name,
+            broker_order_id=broker_order_id,
+            clientid=clientid,
+            tif=request.tif,
+            good_till=request.good_till,
+            extended_hours=request.extended_hours,
+            limit_price=request.limit_price,
+            stop_price=request.stop_price,
+            trail_amount=request.trail_amount,
+            trail_percent=request.trail_percent,
+            limit_offset=request.limit_offset,
+            display_quantity=request.display_quantity,
+            route=request.route,
+            route_params=request.route_params,
+            tag=request.tag,
+            oco_group=request.oco_group,
+            session=link.status.session,
+        )
+
+    # --- tickets --------------------------------------------------------------------------------------------------
+
+    async def approve_ticket(self, session: Session, id: str) -> Any:
+        """Send a staged ticket as an order, under the same id."""
+        ticket = find_ticket(self._blotter, session, id)
+        link = self._links[ticket.mode]
+        link.check_up()
+        broker_order_id, clientid = link.adapter.reserve()
+        order = self._blotter.change(
+            ticket,
+            self._now_ns(),
+            status=_S.PENDING_NEW,
+            order_class="order",
+            broker_order_id=broker_order_id,
+            clientid=clientid,
+            session=link.status.session,
+        )
+        try:
+            return await self._send(link, order, ())
+        except TxTraderError:
+            if order.id not in self._blotter.orders:  # the journal refused: the ticket is as it was
+                self._blotter.put(ticket)
+            raise
+
+    # --- change ---------------------------------------------------------------------------------------------------
+
+    async def modify_order(self, session: Session, id: str, changes: Mapping[str, Any]) -> Any:
+        """Ask for other terms of an open order; the new ones count when the broker confirms them."""
+        order = find_order(self._blotter, session, id)
+        if not order.is_open:
+            raise InvalidArgument(f"the order is {order.status.value}", path="id", reason="state")
+        if order.status in (_S.PENDING_NEW, _S.PENDING_CANCEL, _S.PENDING_REPLACE, _S.UNKNOWN):
+            raise InvalidArgument(
+                f"the order is {order.status.value}: what it is now must be known first", path="id", reason="state"
+            )
+        terms = {name: value for name, value in changes.items() if getattr(order, name) != value}
+        merged = {
+            name: terms.get(name, getattr(order, name))
+            for name in (
+                "side",
+                "quantity",
+                "type",
+                "limit_price",
+                "stop_price",
+                "trail_amount",
+                "trail_percent",
+                "limit_offset",
+                "tif",
+                "good_till",
+            )
+        }
+        check_terms({name: value for name, value in merged.items() if value is not None})
+        if order.instrument is None:
+            raise InvalidArgument("the order's instrument is not known", path="id", reason="unsupported")
+        check_against(order.instrument, merged)
+        if merged["quantity"] < order.filled:
+            raise InvalidArgument(f"{plain_text(order.filled)} are filled already", path="quantity")
+        if not terms:
+            return order_record(order)
+        if order.status is _S.STAGED:
+            changed = self._blotter.change(order, self._now_ns(), **terms)
+            await self._journal(changed)
+            return order_record(changed)
+        link = self._links[order.mode]
+        link.check_up()
+        if "replace" not in link.adapter.capabilities.features:
+            raise InvalidArgument(f"{link.mode} cannot change orders", path="id", reason="unsupported")
+        pending = self._blotter.begin_replace(order, terms, self._now_ns())
+        try:
+            await self._journal(pending)
+        except TxTraderError:
+            self._blotter.put(order)
+            raise
+        current = self._blotter.orders[order.id]
+        if current.status is not _S.PENDING_REPLACE:
+            return order_record(current)
+        try:
+            link.check_up()
+        except LinkError as error:  # the link went while the disk was busy: nothing left
+            current = self._blotter.end_request(current, self._now_ns())
+            link.publish(Change(orders=(current,)))
+            error.order = order_record(current)
+            raise
+        waiting = link.answers.add(f"replace:{order.id}", self._timeout)
+        link.adapter.replace(current, request_of(current))
+        try:
+            return order_record(await waiting)
+        except OutcomeUnknown:
+            link.reconciler.plan(link.options.unknown_quiet)
+            return order_record(self._blotter.orders[order.id])

@@ -1,0 +1,276 @@
+"""Reconciliation: nothing trades on a guess.
+
+After every (re)connect, and once in a while when all is well: read everything from the broker, apply what was
+missed (each thing once), settle what is unknown by evidence, compare the positions with the ledger, and only then
+open the gate.  Missing is not flat and not cancelled: a report that did not come whole is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from txtrader.errors import TxTraderError
+from txtrader.gateway.adapter import BrokerSnapshot
+from txtrader.gateway.blotter import Change
+from txtrader.gateway.tasks import spawn
+from txtrader.model.order import Order, OrderStatus, Provenance
+from txtrader.model.times import SECOND, iso
+
+if TYPE_CHECKING:
+    from txtrader.gateway.link import BrokerLink
+
+__all__ = ["Reconciler"]
+
+_S = OrderStatus
+_POSITION_TRIES = 4
+_POSITION_PAUSE = 1.0  # seconds: a fill may stand between the executions and the positions of one snapshot
+
+
+class Reconciler:
+    """Runs the reconciliations of one link, one at a time."""
+
+    _log = Logger()
+
+    def __init__(self, link: BrokerLink, *, clock: IReactorTime, now_ns: Callable[[], int]) -> None:
+        self._link = link
+        self._clock = clock
+        self._now_ns = now_ns
+        self._running: Deferred[None] | None = None
+        self._next: IDelayedCall | None = None
+        self._session_since: dict[str, int] = {}
+        self._turn = 0
+        self.report: dict[str, Any] = {
+            "state": "none",
+            "time": None,
+            "missing": [],
+            "external": [],
+            "recovered": [],
+            "positions": [],
+        }
+
+    def begin(self, why: str) -> None:
+        """Reconcile now, whatever ran before."""
+        self.stop()
+        session = self._link.status.session or ""
+        self._session_since = {session: self._session_since.get(session, self._now_ns())}
+        self._start(why, opens_gate=True)
+
+    def stop(self) -> None:
+        """End what runs and what is planned."""
+        self._turn += 1
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+
+    def plan(self, delay: float) -> None:
+        """Look again in `delay` seconds, or sooner if that is planned already."""
+        if self._running is not None or not self._link.is_connected:
+            return
+        if self._next is not None and self._next.active():
+            if self._next.getTime() <= self._clock.seconds() + delay:
+                return
+            self._next.cancel()
+        self._next = self._clock.callLater(delay, self._start, "recheck", opens_gate=not self._link.is_up)
+
+    def _start(self, why: str, *, opens_gate: bool) -> None:
+        self._turn += 1
+        turn = self._turn
+        running = spawn(self._run(why, opens_gate=opens_gate), self._log, "reconciling")
+        self._running = None if running.called else running
+        running.addCallback(lambda _: self._ended(turn))
+
+    def _ended(self, turn: int) -> None:
+        if turn != self._turn:
+            return  # stopped, or overtaken by a newer one
+        self._running = None
+        if self._link.is_connected:
+            waits = self._link.word == "Initializing"
+            self.plan(self._link.options.reconcile_retry if waits else self._pause())
+
+    def _pause(self) -> float:
+        """The time to the next look: soon while something is unknown, else the interval."""
+        options = self._link.options
+        unknown = any(o.mode == self._link.mode and o.status is _S.UNKNOWN for o in self._link.blotter.open_orders())
+        fresh = self._now_ns() - max(self._session_since.values(), default=0)
+        if unknown and fresh < 4 * options.unknown_quiet * SECOND:
+            return options.unknown_quiet
+        return options.reconcile_interval
+
+    async def _run(self, why: str, *, opens_gate: bool) -> None:
+        link = self._link
+        recovered: list[str] = []
+        external: list[str] = []
+        missing: list[str] = []
+        for attempt in range(_POSITION_TRIES):
+            if attempt:
+                await self._sleep(_POSITION_PAUSE)
+            asked_at = self._now_ns()
+            try:
+                snapshot = await link.adapter.snapshot()
+            except TxTraderError as error:
+                if not link.is_connected:
+                    return
+                link.remark(
+                    "error" if opens_gate else "warning",
+                    "reconciliation-incomplete",
+                    f"the broker's reports did not come whole ({error.text}); asking again",
+                )
+                return
+            before = set(link.blotter.orders)
+            recovered += self._apply(snapshot, asked_at)
+            external += [i for i in link.blotter.orders if i not in before]
+            missing = self._settle(snapshot, asked_at)
+            differences = self._compare(snapshot)
+            if not differences:
+                break
+        self.report = {
+            "state": "failed" if differences else "ok",
+            "time": iso(self._now_ns()),
+            "missing": missing,
+            "external": external,
+            "recovered": list(dict.fromkeys(recovered)),
+            "positions": differences,
+        }
+        if differences:
+            self._fail(differences)
+        elif opens_gate or link.word == "ReconcileFailed":
+            self.open_gate(why)
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        call: IDelayedCall
+        waiter: Deferred[None] = Deferred(lambda _: call.cancel())
+        call = self._clock.callLater(seconds, waiter.callback, None)
+        return waiter
+
+    def _apply(self, snapshot: BrokerSnapshot, asked_at: int) -> list[str]:
+        """Apply the broker's reports; returns the ids of what was news."""
+        link, now, news = self._link, self._now_ns(), []
+        for update in (*snapshot.completed_orders, *snapshot.open_orders):
+            change = link.blotter.apply_update(
+                msgspec.structs.replace(update, is_snapshot=True), now, asked_at=asked_at
+            )
+            news += [order.id for order in change.orders]
+            link.publish(change)
+        for execution in snapshot.executions:
+            change = link.blotter.apply_execution(execution, now)
+            news += [e.exec_id for e in change.executions]
+            link.publish(change)
+        for report in snapshot.commissions:
+            link.publish(link.blotter.apply_commission(report, now))
+        link.accounts_changed(link.mode, snapshot.accounts)
+        for value in snapshot.account_values:
+            link.account_changed(value)
+        for position in link.books.swap_positions(link.mode, snapshot.accounts, snapshot.positions):
+            link.publish_position(position)
+        return news
+
+    def _settle(self, snapshot: BrokerSnapshot, asked_at: int) -> list[str]:
+        """Decide on the open orders that no report names; returns their ids."""
+        link, now = self._link, self._now_ns()
+        named: set[str] = set()
+        for update in (*snapshot.open_orders, *snapshot.completed_orders):
+            found = link.blotter.locate(
+                link.mode, update.order_ref, update.permid, update.clientid, update.broker_order_id
+            )
+            if found is not None:
+                named.add(found.id)
+        for execution in snapshot.executions:
+            known = link.blotter.executions.get(execution.exec_id)
+            if known is not None and known.order_id is not None:
+                named.add(known.order_id)
+        missing: list[str] = []
+        for order in link.blotter.open_orders():
+            if order.mode != link.mode or order.status is _S.STAGED or order.id in named:
+                continue
+            if order.update_time >= asked_at:
+                continue  # it changed after the question: the next look decides
+            if order.status is _S.PENDING_NEW and order.session == snapshot.session:
+                continue  # on its way; its own deadline decides
+            missing.append(order.id)
+            if order.status is not _S.UNKNOWN:
+                order = link.blotter.change(
+                    order, now, status=_S.UNKNOWN, previous_status=order.status, provenance=Provenance.RECONCILED
+                )
+                link.publish(Change(orders=(order,)))
+            if self._may_be_lost(order, snapshot, now):
+                lost = link.blotter.change(order, now, status=_S.LOST, provenance=Provenance.RECONCILED)
+                link.publish(Change(orders=(lost,)))
+                link.remark("warning", "order-lost", f"no report of a new session names order {order.id}", id=order.id)
+        return missing
+
+    def _may_be_lost(self, order: Order, snapshot: BrokerSnapshot, now: int) -> bool:
+        """Tell whether complete reports of a session later than the sending, and the quiet time, are there."""
+        since = self._session_since.get(snapshot.session)
+        quiet = self._link.options.unknown_quiet * SECOND
+        return since is not None and order.session != snapshot.session and now - since >= quiet
+
+    def _compare(self, snapshot: BrokerSnapshot) -> list[dict[str, Any]]:
+        """Compare positions with the ledger; an account seen for the first time is taken as it is."""
+        link = self._link
+        found: list[dict[str, Any]] = []
+        for account in snapshot.accounts:
+            if not link.books.is_known(link.mode, account):
+                self.take_positions(account, "seen for the first time")
+                continue
+            found += [
+                {"account": account, "symbol": symbol, "instrument_id": instrument, "ours": ours, "broker": theirs}
+                for instrument, symbol, ours, theirs in link.books.differences(link.mode, account)
+            ]
+        return found
+
+    def take_positions(self, account: str, why: str) -> None:
+        """Take the broker's positions of an account into the ledger."""
+        link = self._link
+        meta = link.books.accept(link.mode, account)
+        link.tell_with_meta(
+            "reconciliation", {**self.report, "state": "accepted", "account": account, "reason": why}, meta, account
+        )
+
+    def accept(self, account: str, why: str) -> None:
+        """Take an account's positions on an admin's word; trading opens when nothing else differs."""
+        self.take_positions(account, why)
+        left = [row for row in self.report["positions"] if row["account"] != account]
+        self.report = {**self.report, "positions": left, "state": "failed" if left else "ok"}
+        if not left and self._link.word == "ReconcileFailed":
+            self.open_gate("positions accepted")
+
+    def _fail(self, differences: list[dict[str, Any]]) -> None:
+        link = self._link
+        first = differences[0]
+        text = (
+            f"{len(differences)} positions differ, the first: {first['symbol']} in {first['account']}, "
+            f"ours {first['ours']}, broker {first['broker']}; accept_positions opens trading again"
+        )
+        if link.word != "ReconcileFailed":
+            link.remark("error", "reconcile-failed", text)
+            link.tell("reconciliation", self.report)
+        link.set_word("ReconcileFailed", text)
+
+    def open_gate(self, why: str) -> None:
+        """Let orders pass: cancels that were kept go first, then everyone hears of it."""
+        link = self._link
+        link.tell("reconciliation", self.report)
+        link.cancels_on_return()
+        if link.last_up is not None and link.word == "Initializing":
+            for channel in ("order", "execution", "account"):
+                link.tell(
+                    "gap",
+                    {
+                        "channel": channel,
+                        "mode": link.mode,
+                        "since": iso(link.last_up),
+                        "until": iso(self._now_ns()),
+                        "cause": why,
+                        "recovered": len(self.report["recovered"]),
+                    },
+                )
+            link.last_up = None
+        link.set_word("Up")
