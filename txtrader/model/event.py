@@ -15,11 +15,12 @@ class StatusEvent:
     """One event, shared by all who get it; nobody changes it.
 
     `data` is the payload as builtins (Decimals kept).  Durable events carry `epoch`, `seq` (dense in the channel)
-    and `tag` (16 hex digits of a hash over the event); the others have None there.  `account` limits who may see
-    it; None is for everyone.  `symbol` is what market data is about.
+    and `tag` (16 hex digits of a hash over the event); the others have None there, and in `n` their number within
+    channel and symbol, so that a gap shows what was dropped on the way.  `account` limits who may see it; None is
+    for everyone.  `symbol` is what market data is about.
     """
 
-    __slots__ = ("_encoded", "account", "channel", "data", "epoch", "key", "mode", "seq", "symbol", "tag", "type")
+    __slots__ = ("_encoded", "account", "channel", "data", "epoch", "key", "mode", "n", "seq", "symbol", "tag", "type")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class StatusEvent:
         self.epoch = epoch
         self.seq = seq
         self.tag = tag
+        self.n: int | None = None
         self._encoded: dict[str, bytes] = {}
 
     def encoded(self, form: str, encode: Callable[[StatusEvent], bytes]) -> bytes:
