@@ -62,7 +62,7 @@ else
     say "making $folder with $python (about a minute)"
     "$python" -m venv --clear "$folder"
 fi
-pip() { "$folder/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"; }
+pip() { "$folder/bin/python" -m pip -qq --disable-pip-version-check --no-input "$@"; }
 pins="$here/constraints.txt"
 pip install -c "$pins" pip setuptools || fail "the package index could not be reached; see the lines above"
 case $kind in

@@ -73,7 +73,13 @@ def _daemon_command(
 
     from txtrader import service  # only now: it may import what needs the reactor
 
-    sys.exit(service.run(tac, loop=loop, report=report))
+    try:
+        sys.exit(service.run(tac, loop=loop, report=report))
+    except ConfigError as error:
+        if report is None:
+            raise
+        report(f"txtraderd: {error.text}")
+        sys.exit(1)
 
 
 def _check_config() -> int:
@@ -117,7 +123,7 @@ def txtraderd() -> None:
     try:
         _daemon_command()
     except ConfigError as error:
-        _refuse(error.message.splitlines())
+        _refuse(error.text.splitlines())
 
 
 def txtrader() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from txtrader.errors import ConfigError
 
-__all__ = ["PidFile", "go_to_background", "install_reactor", "limit_process"]
+__all__ = ["PidFile", "catch_signals", "end_by", "go_to_background", "install_reactor", "limit_process"]
 
 
 def limit_process(descriptors: int) -> None:
@@ -42,6 +44,35 @@ def install_reactor() -> str:
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)
     return name
+
+
+def catch_signals(stop: Callable[[str], None], reload: Callable[[], None]) -> None:
+    """Let SIGTERM and SIGINT call `stop` with a name, the second of them end the process at once, SIGHUP `reload`.
+
+    The calls come in the main thread, between two of its instructions: they should only pass the word on.
+    """
+    caught: list[int] = []
+
+    def on_stop(number: int, frame: object) -> None:
+        caught.append(number)
+        if len(caught) > 1:
+            os._exit(128 + number)  # SIGKILL is safe, so this is
+        stop(signal.Signals(number).name)
+
+    def on_reload(number: int, frame: object) -> None:
+        reload()
+
+    signal.signal(signal.SIGTERM, on_stop)
+    signal.signal(signal.SIGINT, on_stop)
+    signal.signal(signal.SIGHUP, on_reload)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def end_by(seconds: float, code: int) -> None:
+    """End the process with `code` in so many seconds, whatever hangs until then."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 class PidFile:
