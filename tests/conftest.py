@@ -9,6 +9,12 @@ import pytest
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 
+def pytest_collection_finish() -> None:
+    """Set aside what importing made, so that the collection after each test has little to look at."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def expected_failures() -> list[str]:
     """Texts of logged errors that the test provokes on purpose; a test appends what it expects."""

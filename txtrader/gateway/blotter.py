@@ -188,6 +188,7 @@ class Blotter:
             update.status,
             filled,
             fields.get("quantity", order.quantity),
+            terms_known=fields.get("terms_known", order.terms_known),
             is_snapshot=update.is_snapshot,
             is_newer=is_newer,
             confirmed=confirmed,
@@ -213,7 +214,7 @@ class Blotter:
         )
         adopted: Change | None = None
         if order is None:
-            adopted = self._adopt(_terms_of_execution(execution), now)
+            adopted = self._adopt(_terms_of_execution(execution), now, terms_known=False)
             order = adopted.orders[0]
         report = self._early_commissions.pop(execution.exec_id, None)
         execution = msgspec.structs.replace(
@@ -242,7 +243,7 @@ class Blotter:
         remarks: list[str] = list(adopted.remarks) if adopted else []
         if order.status in (_S.LOST, _S.REJECTED):
             remarks.append(f"order {order.id} was {order.status.value}, and is filled: it lives again")
-        if filled > order.quantity:
+        if filled > order.quantity and order.terms_known:
             remarks.append(f"order {order.id}: filled {filled} of {order.quantity}")
         self._move(order, status, fields, Provenance.BROKER)
         change = self._changed(order, fields, now, remarks)
@@ -291,7 +292,7 @@ class Blotter:
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _adopt(self, update: OrderUpdate, now: int) -> Change:
+    def _adopt(self, update: OrderUpdate, now: int, *, terms_known: bool = True) -> Change:
         """Put an order on the books that the gateway never made."""
         if update.instrument is None or update.side is None or update.account is None:
             ids = update.permid or update.broker_order_id or update.order_ref
@@ -337,6 +338,7 @@ class Blotter:
             origin="external",
             provenance=Provenance.EXTERNAL,
             tif=update.tif or TimeInForce.DAY,
+            terms_known=terms_known,
         )
         self.put(order)
         return Change(orders=(order,), ledger=_ledger(order, filled))
@@ -388,6 +390,7 @@ class Blotter:
                     fields[name] = shown[name]
             if order.origin == "external" and update.type is not None:
                 fields["type"], fields["broker_type"] = update.type, update.broker_type
+                fields["terms_known"] = True
         return False
 
     def _status(
@@ -397,6 +400,7 @@ class Blotter:
         filled: Decimal,
         quantity: Decimal,
         *,
+        terms_known: bool,
         is_snapshot: bool,
         is_newer: bool,
         confirmed: bool,
@@ -404,7 +408,7 @@ class Blotter:
         """Decide the status that the books show after the broker said `said`."""
         now = order.status
         working = _S.PARTIALLY_FILLED if filled else _S.NEW
-        if filled and filled >= quantity and said is not _S.CANCELED:
+        if filled and filled >= quantity and said is not _S.CANCELED and terms_known:
             return _S.FILLED
         if said is _S.FILLED:
             return _S.FILLED
@@ -475,7 +479,7 @@ def _old_terms(order: Order) -> dict[str, Any]:
 def _status_by_fill(order: Order, filled: Decimal, *, is_mended: bool) -> OrderStatus:
     """Decide the status after an execution."""
     now = order.status
-    if filled and filled >= order.quantity:
+    if filled and filled >= order.quantity and order.terms_known:
         return _S.FILLED
     partly = _S.PARTIALLY_FILLED if filled else _S.NEW
     if now is _S.FILLED:

@@ -313,6 +313,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     error_message: str | None = None
     fill_time: int | None = None
     send_time: int | None = None
+    terms_known: bool = True  # False: adopted from a fill alone; quantity and type are what the fill tells
     session: str | None = None  # the broker session that it was sent in: `lost` needs a later one
     raw: dict[str, Any] | None = None
 
