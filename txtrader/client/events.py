@@ -83,6 +83,8 @@ class Line:
 
     def _read(self, number: type[Decimal] | type[float]) -> Any:
         text = self.text
+        if self.mode is None and self.type == "error" and self.key:
+            return {"code": self.key, "message": text}
         if text[:1] in ("{", "["):
             try:
                 return json.loads(text, parse_float=number)

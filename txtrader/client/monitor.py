@@ -287,12 +287,14 @@ class Monitor:
             with _losing(f"no gateway at {host}:{port}"):
                 self._link.dial(host, port, lambda: self._end is not None)
             self._become(State.CONNECT_PENDING)
-            while not session.is_open:
+            while True:
                 self._turn(session)
                 for line in self._lines(session):
                     self._dispatch(line)
                     if session.is_open:
                         break  # what came in one piece with the login's answer waits for `listen`
+                if session.is_open:
+                    break
                 if self._end is not None:
                     raise _Lost(GatewayUnavailable("stopped while logging in"))
         except BaseException:

@@ -106,7 +106,8 @@ class XmlRpcTransport:
         try:
             connection.request("POST", "/RPC2", body, self._headers)
             response = connection.getresponse()
-            content = _read(response, connection.sock, deadline)
+            with response:  # ends it for the connection, which stays open
+                content = _read(response, connection.sock, deadline)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise NoAnswer(f"no answer from {self._host}:{self._port}: {_words(error)}") from error
@@ -196,6 +197,7 @@ class _Unmarshaller(xmlrpc.client.Unmarshaller):
 
     def __init__(self, number: Callable[[str], Any]) -> None:
         super().__init__(use_datetime=False, use_builtin_types=True)
+        self._encoding = ""  # expat hands over text, nothing is left to decode
         self._number = number
         self._depth = 0
 
