@@ -6,6 +6,7 @@ caller -> execute(session, command): role -> operation -> result, or an error of
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -134,7 +135,7 @@ class Gateway:
             room = next(room for room in (self.queries, desk, self._takeback, self) if hasattr(room, name))
             self._methods[name] = getattr(room, name)
         for channel in DURABLE_CHANNELS:
-            stream.set_snapshot(channel, lambda user, channel=channel: self.queries.state(channel, user))
+            stream.set_snapshot(channel, partial(self.queries.state, channel))
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
         self._tick_start: IDelayedCall | None = None
@@ -149,6 +150,9 @@ class Gateway:
     def start(self) -> None:
         """Begin: what the journal holds without an answer is unknown, then dial."""
         now = self._now_ns()
+        if self.stream.journal.recovered is not None:
+            first = self.links[self.modes[0]]
+            first.remark("error", "journal-recovered", f"a new epoch begins: {self.stream.journal.recovered}")
         for order in self.blotter.open_orders():
             if order.mode in self.links and order.status is OrderStatus.PENDING_NEW:
                 unknown = self.blotter.change(order, now, status=OrderStatus.UNKNOWN)
@@ -200,6 +204,7 @@ class Gateway:
         """End a session; its symbols end with it."""
         session.is_open = False
         self.market.leave(session)
+        self.stream.session_closed(session)
         self._sessions.pop(session, None)
 
     # --- the one door ---------------------------------------------------------------------------------------------
