@@ -34,10 +34,8 @@ def prepare(folder: Path) -> tuple[Settings, str | None]:
             _write(env / f"TXTRADER_{key}", text)
     os.environ["TXTRADER_ENVDIR"] = str(env)
     settings = Settings.of_process()
-    for key in ("HTTP_PORT", "TCP_PORT"):
-        port = settings._values[key.lower()]
+    for key, port in (("HTTP_PORT", settings.http_port), ("TCP_PORT", settings.tcp_port)):
         _write(env / f"TXTRADER_{key}", "off" if port is None else str(port))
-    _write(env / "TXTRADER_MODE", ",".join(settings.mode))
     if settings.data_dir == "/var/lib/txtrader":  # the installed service's: not ours
         # One for each mode: the books of a simulated account are not those of a real one.
         data = folder / "-".join(settings.mode)
@@ -47,40 +45,33 @@ def prepare(folder: Path) -> tuple[Settings, str | None]:
     return settings, fresh
 
 
-def tell(settings: Settings, fresh: str | None, env: Path) -> str:
+def tell(settings: Settings, fresh: str | None, folder: Path) -> str:
     """Say how to trade from a second shell."""
-    user = settings.username
-    kept = env / "TXTRADER_PASSWORD"
-    password = fresh or f"$(cat {kept})"
-    lines = [f"txTrader, mode {','.join(settings.mode)}, journal in {settings.data_dir}", ""]
+    user, kept = settings.username, folder / "env" / "TXTRADER_PASSWORD"
+    lines = [f"txTrader, mode {','.join(settings.mode)}; everything it keeps is in {folder}", ""]
     if fresh:
-        lines += [f"  user {user}   password {fresh}", f"  (made just now, kept in {kept}; not shown again)", ""]
+        lines.append(f"  user {user}   password {fresh}   (made just now and not shown again; kept in {kept})")
     else:
-        lines += [f"  user {user}   password in {kept}", ""]
-    lines.append("In a second shell, in this folder:")
-    lines.append("")
-    if settings.http_port:
+        lines.append(f"  user {user}   password in {kept}")
+    lines += ["", "From a second shell in this folder:", ""]
+    if settings.http_port is not None:
         lines += [
-            "  .venv/bin/txtrader status                  the command finds user and password by itself",
-            "  .venv/bin/txtrader add_symbol IBM",
+            "  .venv/bin/txtrader add_symbol IBM           the command finds user and password by itself",
+            "  .venv/bin/txtrader market_order IBM 100",
             "  .venv/bin/txtrader watch",
-        ]
-    if settings.tcp_port:
-        lines += [
             "",
-            f"  telnet {settings.host} {settings.tcp_port}                    then type:",
+        ]
+    if settings.tcp_port is not None:
+        lines += [
+            f"  telnet {settings.host} {settings.tcp_port}",
             f"    auth {user} {fresh or 'PASSWORD'}",
             "    add IBM",
             "    marketorder IBM 100",
-        ]
-    if settings.http_port:
-        url = f"http://{user}:{password}@{settings.host}:{settings.http_port}"
-        lines += [
             "",
-            "  python3 -c 'import sys, xmlrpc.client as x; print(x.ServerProxy(sys.argv[1]).status())' \\",
-            f'    "{url}"',
         ]
-    lines += ["", "Ctrl-C ends it.", ""]
+    if settings.http_port is not None:
+        lines.append(f"  XMLRPC is http://{settings.host}:{settings.http_port}/ with the same user; see examples/")
+    lines += ["", "Ctrl-C ends it.", "", ""]
     return "\n".join(lines)
 
 
@@ -100,7 +91,7 @@ def main() -> None:
     except SettingsError as error:
         sys.stderr.write("".join(f"txtrader: {line}\n" for line in error.problems))
         sys.exit(1)
-    sys.stdout.write(tell(settings, fresh, folder / "env"))
+    sys.stdout.write(tell(settings, fresh, folder))
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "txtrader.cli", "daemon"])
 

@@ -49,9 +49,6 @@ LATER: dict[str, str] = {
     "ENABLE_AUTO_RESET": "the daily reset",
     "LOCAL_RESET_TIME": "the daily reset",
     "MAINTENANCE": "maintenance windows",
-    "ENABLE_BARCHART": "bar events",
-    "ENABLE_SYMBOL_BARCHART": "bar events",
-    "ENABLE_SECONDS_TICK": "time events",
     "TICKET_FOUR_EYES": "staged tickets",
     "MAX_BROKER_FRAME": "a broker whose frames have no fixed maximum",
     "ALERT_WEBHOOK": "alerts",
@@ -248,6 +245,9 @@ class SettingsTable:
     _group_06 = "Events"
     enable_ticker = _given(kinds.boolean, "1", "0: no quote and trade events for anyone.")
     enable_high_low = _given(kinds.boolean, "1", "Daily open, high, low and close in symbol records.")
+    enable_barchart = _given(kinds.boolean, "1", "0: query_bars is refused.")
+    enable_symbol_barchart = _given(kinds.boolean, "0", "1: symbol records carry today's bars.")
+    enable_seconds_tick = _given(kinds.boolean, "0", "1: a `time` event each second, not only each minute.")
 
     _group_07 = "Time limits"
     timeout_default = _given(
