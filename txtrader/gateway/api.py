@@ -47,7 +47,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     order_timeout: float = 3.0
     default_account: str | None = None
-    default_route: str | None = None
+    default_route: dict[str, Any] | None = None  # {name: parameters or None}
+    shutdown_cancel: bool = False  # cancel the clients' working orders when the daemon stops
     seconds_tick: bool = False
     market: MarketOptions = msgspec.field(default_factory=lambda: MarketOptions(timezone=ZoneInfo("America/New_York")))
     link: LinkOptions = msgspec.field(default_factory=LinkOptions)
@@ -69,7 +70,9 @@ class Gateway:
         state: JournalState,
         options: GatewayOptions,
         on_shutdown: Callable[[str], None],
+        on_dead: Callable[[str], None] | None = None,
     ) -> None:
+        """Build it on a journal's `state`; `on_shutdown` is asked to end the daemon, `on_dead` to fail."""
         self.modes = tuple(modes)
         self.stream = stream
         self.access = access
@@ -95,7 +98,7 @@ class Gateway:
                 books=self.books,
                 market=self.market,
                 options=options.link,
-                on_dead=on_shutdown,
+                on_dead=on_dead or on_shutdown,
             )
             for mode in modes
         }
@@ -182,10 +185,22 @@ class Gateway:
             self._ticking.stop()
         for link in self.links.values():
             link.shut()
+        if self._options.shutdown_cancel:
+            self._takeback.cancel_own()
         deadline = self._clock.seconds() + _STOP_PATIENCE
-        while any(len(link.answers) for link in self.links.values()) and self._clock.seconds() < deadline:
+        while self._has_due_answers() and self._clock.seconds() < deadline:
             await self._pause(0.05)
         await DeferredList([link.stop() for link in self.links.values()], consumeErrors=True)
+
+    def _has_due_answers(self) -> bool:
+        """Tell whether the broker owes a word that a stop should wait for."""
+        if any(len(link.answers) for link in self.links.values()):
+            return True
+        return self._options.shutdown_cancel and any(
+            order.status is OrderStatus.PENDING_CANCEL and self.links[order.mode].is_connected
+            for order in self.blotter.open_orders()
+            if order.mode in self.links
+        )
 
     def _pause(self, seconds: float) -> Deferred[None]:
         waiter: Deferred[None] = Deferred()

@@ -275,14 +275,11 @@ def bind(name: str, positional: Sequence[Any] = (), named: Mapping[str, Any] | N
     parsed: dict[str, Any] = {}
     for argument in operation.parameters:
         value = given.pop(argument.name, None)
-        if value is None and (name, argument.name) not in _NULLABLE:
-            if argument.required:
-                raise InvalidArgument(f"missing; usage: {operation.usage}", path=argument.name, reason="usage")
-            parsed[argument.name] = argument.default
-        elif value is None:
-            parsed[argument.name] = None
-        else:
-            parsed[argument.name] = KINDS[argument.kind](value, argument.name)
+        if value is None and argument.required and (name, argument.name) not in _NULLABLE:
+            raise InvalidArgument(f"missing; usage: {operation.usage}", path=argument.name, reason="usage")
+        if value is None:
+            value = argument.default
+        parsed[argument.name] = None if value is None else KINDS[argument.kind](value, argument.name)
     if given:
         unknown = next(iter(given))
         shown = unknown[:64] if isinstance(unknown, str) and unknown.isascii() and unknown.isprintable() else "?"

@@ -63,7 +63,7 @@ class Desk:
         now_ns: Callable[[], int],
         order_timeout: float,
         default_account: str | None,
-        default_route: str | None,
+        default_route: Mapping[str, Any] | None,
     ) -> None:
         self._links = links
         self._stream = stream
@@ -350,9 +350,7 @@ class Desk:
             if terms.get(name) and feature not in capabilities.features:
                 raise InvalidArgument(f"{link.mode} has no {feature}", path=name, reason="unsupported")
         check_against(instrument, terms)
-        named = terms.get("route") or session.route
-        if named is None and self._default_route is not None:
-            named = {self._default_route: None}
+        named = terms.get("route") or session.route or self._default_route
         route, parameters = next(iter(named.items())) if named else (None, None)
         return OrderRequest(
             instrument=instrument,

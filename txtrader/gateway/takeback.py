@@ -121,6 +121,13 @@ class TakeBack:
                 self._keep_cancels(link, kept, is_global=is_global)
         return {"requested": len(chosen), "ids": [order.id for order in chosen]}
 
+    def cancel_own(self) -> None:
+        """Cancel the clients' working orders: what a stop does where it is told to."""
+        for order in self._blotter.open_orders():
+            link = self._links.get(order.mode)
+            if link is not None and link.is_connected and order.origin == "client" and order.status is not _S.STAGED:
+                self._ask_cancel(link, order)
+
     def _keep_cancels(self, link: BrokerLink, ids: list[str], *, is_global: bool) -> None:
         """The broker is away: the cancels wait, durably, and go before the gate opens again."""
         if ids or is_global:
