@@ -14,7 +14,6 @@ setup(
     description="One daemon between a trader's programs and any broker",
     long_description=(ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else "",
     long_description_content_type="text/markdown",
-    license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["txtrader", "txtrader.*"]),
     package_data={"txtrader": ["py.typed", "**/*.json", "**/*.toml", "**/*.gz", "**/*.md", "**/*.txt"]},
