@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from txtrader.exsim.records import Listing
 from txtrader.model.instrument import PriceIncrement, SecType
 
-__all__ = ["InstrumentMaster"]
+__all__ = ["InstrumentMaster", "unlisted"]
 
 
 class InstrumentMaster:
@@ -23,7 +23,7 @@ class InstrumentMaster:
         for listing in listings:
             self.add(listing)
 
-    def __iter__(self) -> Iterable[Listing]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Listing]:
         return iter(self._by_id.values())
 
     def __len__(self) -> int:
@@ -114,3 +114,25 @@ class InstrumentMaster:
 
 def _fits_expiry(listing: Listing, expiry: str) -> bool:
     return listing.expiry == expiry if len(expiry) == 8 else listing.contract_month == expiry
+
+
+def unlisted(listing_id: int) -> Listing:
+    """Return a stand-in for an instrument that the venue does not know: nothing can be done with it."""
+    return Listing(
+        id=listing_id,
+        symbol="",
+        sectype=SecType.OTHER,
+        currency="",
+        exchange="",
+        primary_exchange="",
+        valid_exchanges=(),
+        local_symbol="",
+        trading_class="",
+        long_name="",
+        tick=Decimal(1),
+        increments=(),
+        rule_id=0,
+        schedule="",
+        time_zone="",
+        is_tradeable=False,
+    )

@@ -35,6 +35,7 @@ class Order(BookOrder):
         "commission",
         "end",
         "entry_time",
+        "expire_time",
         "extra",
         "filled_lots",
         "held",
@@ -82,6 +83,7 @@ class Order(BookOrder):
         self.oca_group = terms.oca_group
         self.oca_type = terms.oca_type
         self.entry_time = now
+        self.expire_time: int | None = None
         self.update_time = now
 
     # -- what an endpoint reads

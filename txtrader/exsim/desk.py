@@ -1,0 +1,578 @@
+"""The desk: the life of every participant's order, from its terms to its end.
+
+What matching does with a book is in `matching`; here is what an order means to its owner, its account, its group
+and its children.  One fact, one call on the listeners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+from heapq import heappop, heappush
+
+import msgspec
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from txtrader.exsim.accounts import Account
+from txtrader.exsim.charges import commission
+from txtrader.exsim.entry import NEEDS_TRIGGER, check_terms, to_lots, to_ticks
+from txtrader.exsim.executions import Executions
+from txtrader.exsim.groups import Groups
+from txtrader.exsim.instruments import unlisted
+from txtrader.exsim.market import Market
+from txtrader.exsim.orders import Order
+from txtrader.exsim.records import Changes, Listing, Phase, Reason, Refusal, Terms
+from txtrader.exsim.tape import Tape
+from txtrader.exsim.triggers import trail_stop
+from txtrader.exsim.turns import Turns
+from txtrader.model.order import OrderStatus, OrderType, TimeInForce
+
+__all__ = ["Desk"]
+
+ZERO = Decimal(0)
+
+
+class Desk:
+    """See the module.
+
+    `market_of(listing_id)` wakes a market and returns it, None for an unknown listing; `day_end(listing, now)` is
+    when a DAY order of now ends; `tell(name, order, *facts)` calls the listeners of the order's owner.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        now_ns: Callable[[], int],
+        tape: Tape,
+        accounts: dict[str, Account],
+        market_of: Callable[[int], Market | None],
+        day_end: Callable[[Listing, int], int],
+        tell: Callable[..., None],
+        on_idle: Callable[[], None],
+        first_number: int,
+        exec_prefix: str,
+    ) -> None:
+        self._clock = clock
+        self._now_ns = now_ns
+        self._tape = tape
+        self._accounts = accounts
+        self._market_of = market_of
+        self._day_end = day_end
+        self._tell = tell
+        self._next_number = first_number
+        self._expiries: list[tuple[int, int]] = []
+        self._timer: IDelayedCall | None = None
+        self._groups = Groups()
+        self.screens: list[Callable[[Order], Refusal | None]] = []
+        self.orders: dict[int, Order] = {}
+        self.live: dict[int, Order] = {}
+        self.turns = Turns(self._elect, on_idle)
+        self.executions = Executions(exec_prefix, now_ns, accounts, tell, tape)
+
+    # -- in
+
+    def submit(self, owner: str, sequence: Sequence[Terms], known_accounts: Sequence[str]) -> list[Order]:
+        """Enter orders as one message: all are accepted or refused first, then those that work go to the market."""
+        now = self._now_ns()
+        made: list[Order] = []
+        for terms in sequence:
+            parent_id = terms.parent_id
+            if parent_id is not None and parent_id < 0:
+                terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
+            made.append(self._make(owner, terms, now))
+        waiting = list(made)
+
+        def accept() -> None:
+            for order in waiting:
+                self._accept(order, known_accounts)
+            for order in waiting:
+                if order.status is OrderStatus.NEW:
+                    self.turns.then(self._market_of(order.listing.id), partial(self._start, order))
+
+        self.turns.run(None, accept)
+        return made
+
+    def _make(self, owner: str, terms: Terms, now: int) -> Order:
+        number = self._next_number
+        self._next_number += 1
+        market = self._market_of(terms.listing_id)
+        if market is None:
+            listing = unlisted(terms.listing_id)
+            refusal: Refusal | None = Refusal(Reason.UNKNOWN_INSTRUMENT, f"there is no instrument {terms.listing_id}")
+        else:
+            listing = market.listing
+            refusal = check_terms(terms, listing, now)
+        lots = to_lots(terms.quantity, listing) if refusal is None else 0
+        order = Order(number, terms.side.sign, None, lots, listing, owner, terms, now)
+        order.end = refusal
+        self.orders[number] = order
+        self._tape.write(
+            "new",
+            owner,
+            number,
+            terms.client_order_id,
+            terms.account,
+            terms.listing_id,
+            str(terms.side),
+            str(terms.type),
+            terms.quantity,
+            terms.limit_price,
+            terms.stop_price,
+            str(terms.tif),
+        )
+        return order
+
+    def _accept(self, order: Order, known_accounts: Sequence[str]) -> None:
+        refusal = order.end or self._check(order, known_accounts)
+        if refusal is not None:
+            self._reject(order, refusal)
+            return
+        terms = order.terms
+        if order.display == 0 and terms.display_quantity is not None and terms.display_quantity < terms.quantity:
+            order.display = to_lots(terms.display_quantity, order.listing)
+        order.is_immediate = terms.tif in (TimeInForce.IOC, TimeInForce.FOK)
+        order.is_all_or_nothing = terms.tif is TimeInForce.FOK
+        if terms.type in NEEDS_TRIGGER:
+            self._set_trigger(order)
+        elif terms.limit_price is not None and terms.type is OrderType.LIMIT:
+            order.price = to_ticks(terms.limit_price, order.listing)
+        parent = order.parent
+        if parent is not None:
+            parent.children.append(order)
+            if not order.oca_group:
+                order.oca_group, order.oca_type = str(parent.id), 3
+        if order.oca_group:
+            self._groups.join(order)
+        order.status = OrderStatus.NEW
+        order.held = self._what_holds(order)
+        self.live[order.id] = order
+        self._count_open(order, order.leaves)
+        self._plan_expiry(order)
+        self._tape.write("ack", order.id, order.held)
+        self._tell("order_accepted", order)
+
+    def _check(self, order: Order, known_accounts: Sequence[str]) -> Refusal | None:
+        terms = order.terms
+        if terms.account not in known_accounts or terms.account not in self._accounts:
+            return Refusal(Reason.UNKNOWN_ACCOUNT, f"account {terms.account} is not open to {order.owner}")
+        market = self._market_of(order.listing.id)
+        assert market is not None
+        if market.phase is not Phase.CONTINUOUS:
+            return Refusal(Reason.CLOSED, f"{order.listing.symbol} takes no orders now: {market.phase}")
+        if terms.parent_id is not None:
+            parent = self.orders.get(terms.parent_id)
+            if parent is None or parent.owner != order.owner:
+                return Refusal(Reason.LINKED, f"there is no order {terms.parent_id} to wait for")
+            if not parent.is_open and parent.status is not OrderStatus.FILLED:
+                return Refusal(Reason.LINKED, f"order {parent.id}, which this one waits for, is {parent.status}")
+            order.parent = parent
+        for screen in self.screens:
+            refusal = screen(order)
+            if refusal is not None:
+                return refusal
+        return self.check_margin(order.terms, order.listing, order.leaves, order.sign)
+
+    def check_margin(self, terms: Terms, listing: Listing, lots: int, sign: int) -> Refusal | None:
+        """Refuse an order that the account could not carry if everything working were filled; closing always may."""
+        account = self._accounts[terms.account]
+        position = account.position(listing)
+        quantity = lots * listing.step
+        before = position.worst()
+        long, short = position.quantity + position.open_buy, position.quantity - position.open_sell
+        if sign > 0:
+            long += quantity
+        else:
+            short -= quantity
+        after = long if abs(long) >= abs(short) else short
+        if abs(after) <= abs(before):
+            return None
+        required = account.requirements(with_orders=True)[0]
+        required += account.requirement(listing, after)[0] - (account.requirement(listing, before)[0] if before else 0)
+        equity = account.equity()
+        if required <= equity:
+            return None
+        base = account.rates.base
+        return Refusal(
+            Reason.BUYING_POWER,
+            f"the equity of {equity:.2f} {base} does not carry the initial margin of {required:.2f} {base}",
+        )
+
+    def _what_holds(self, order: Order) -> str:
+        if order.terms.is_held:
+            return "release"
+        parent = order.parent
+        if parent is not None and parent.status is not OrderStatus.FILLED:
+            return "parent"
+        return "trigger" if order.terms.type in NEEDS_TRIGGER else ""
+
+    def _set_trigger(self, order: Order) -> None:
+        terms = order.terms
+        if not terms.type.is_trailing:
+            assert terms.stop_price is not None
+            order.stop_ticks = to_ticks(terms.stop_price, order.listing)
+            return
+        market = self._market_of(order.listing.id)
+        assert market is not None and market.last is not None
+        order.trail_best = market.last
+        order.stop_ticks = (
+            to_ticks(terms.stop_price, order.listing)
+            if terms.stop_price is not None
+            else trail_stop(order, market.last)
+        )
+
+    # -- to work
+
+    def _start(self, order: Order) -> None:
+        """Send an accepted order where it belongs: to the market, to wait for its trigger, or nowhere yet."""
+        if not order.is_open or order.level is not None:
+            return
+        market = self._market_of(order.listing.id)
+        assert market is not None
+        if order.held == "":
+            market.matching.enter(order)
+        elif order.held == "trigger":
+            if market.last is not None and market.triggers.is_reached(order, market.last):
+                self._elect(market, order)
+            else:
+                market.triggers.add(order)
+
+    def _elect(self, market: Market, order: Order) -> None:
+        if not order.is_open or order.held != "trigger":
+            return
+        terms = order.terms
+        order.held = ""
+        order.was_elected = True
+        assert order.stop_ticks is not None
+        if terms.type is OrderType.TRAILING_STOP_LIMIT and terms.limit_offset is not None:
+            order.price = order.stop_ticks + order.sign * int(terms.limit_offset / order.listing.tick)
+        elif terms.limit_price is not None and (terms.type.needs_limit or terms.type is OrderType.TRAILING_STOP_LIMIT):
+            order.price = to_ticks(terms.limit_price, order.listing)
+        self._touch(order)
+        self._tape.write("elect", order.id, order.stop_ticks, order.price)
+        self._tell("order_activated", order)
+        market.matching.enter(order)
+
+    def _activate(self, order: Order) -> None:
+        """Let an order work that waited for its parent or for its release."""
+        if not order.is_open or order.held not in ("parent", "release"):
+            return
+        order.held = ""
+        if order.terms.type in NEEDS_TRIGGER:
+            if order.terms.type.is_trailing:
+                self._set_trigger(order)
+            order.held = "trigger"
+        self._count_open(order, order.leaves)
+        self._touch(order)
+        self._tape.write("activate", order.id, order.held)
+        self._tell("order_activated", order)
+        self._start(order)
+
+    def release(self, order: Order) -> Refusal | None:
+        """Put a held order to work."""
+        if not order.is_open or order.held != "release":
+            return Refusal(Reason.TOO_LATE, f"order {order.id} is not held")
+        market = self._market_of(order.listing.id)
+        parent = order.parent
+        if parent is not None and parent.is_open:
+            order.held = "parent"
+            return None
+        self.turns.run(market, lambda: self._activate(order))
+        return None
+
+    # -- executions
+
+    def filled(self, order: Order, lots: int, price: int, number: int, is_aggressor: bool) -> None:
+        """Take in one execution; `order.leaves` is after it already."""
+        listing = order.listing
+        quantity = lots * listing.step
+        order.filled_lots += lots
+        order.notional += lots * price
+        order.last_price = price * listing.tick
+        order.average = Decimal(order.notional) / order.filled_lots * listing.tick
+        order.status = OrderStatus.PARTIALLY_FILLED if order.leaves else OrderStatus.FILLED
+        self._touch(order)
+        self._count_open(order, -lots)
+        if not order.leaves:
+            self.live.pop(order.id, None)
+            self._groups.leave(order)
+        total = commission(
+            listing, order.filled, abs(Decimal(order.notional)) * listing.tick * listing.step * listing.multiplier
+        )
+        charged = total - order.commission
+        order.commission = total
+        self.executions.add(order, quantity, order.last_price, number, charged, is_aggressor=is_aggressor)
+        if order.oca_group:
+            self._group_traded(order, order.leaves + lots, order.leaves)
+        if not order.leaves:
+            self._parent_filled(order)
+
+    def _group_traded(self, order: Order, before: int, after: int) -> None:
+        for member in self._groups.others(order):
+            market = self._market_of(member.listing.id)
+            if member.oca_type == 1:
+                self.turns.then(market, partial(self._cancel_linked, member, Reason.GROUP))
+            else:
+                self.turns.then(market, partial(self._reduce_linked, member, before, after))
+
+    def _parent_filled(self, order: Order) -> None:
+        for child in order.children:
+            self.turns.then(self._market_of(child.listing.id), partial(self._release_child, child))
+
+    def _release_child(self, child: Order) -> None:
+        if child.held == "parent":
+            self._activate(child)
+
+    def _cancel_linked(self, order: Order, reason: Reason) -> None:
+        if order.is_open:
+            self._take_out(order)
+            self._end(order, OrderStatus.CANCELED, Refusal(reason, _ENDED_BY[reason]))
+
+    def _reduce_linked(self, order: Order, before: int, after: int) -> None:
+        """Reduce what is open of an order in the proportion in which another of its group was filled."""
+        if not order.is_open:
+            return
+        leaves = -(-order.leaves * after // before)
+        if leaves == order.leaves:
+            return
+        if leaves == 0:
+            self._cancel_linked(order, Reason.GROUP)
+            return
+        self._resize(order, leaves)
+        self._touch(order)
+        self._tape.write("restate", order.id, order.lots)
+        self._tell("order_restated", order, Refusal(Reason.GROUP, _ENDED_BY[Reason.GROUP]))
+
+    def _resize(self, order: Order, leaves: int) -> None:
+        """Make less of an order, keeping its place."""
+        less = order.leaves - leaves
+        self._count_open(order, -less)
+        if order.level is not None:
+            market = self._market_of(order.listing.id)
+            assert market is not None
+            market.book.reduce(order, less)
+        else:
+            order.leaves = leaves
+        order.lots -= less
+
+    # -- cancel, replace
+
+    def find(self, owner: str | None, order_id: int) -> Order | Refusal:
+        """Return a live order, or why it cannot be touched."""
+        order = self.orders.get(order_id)
+        if order is None or (owner is not None and order.owner != owner):
+            return Refusal(Reason.UNKNOWN_ORDER, f"there is no order {order_id}")
+        if not order.is_open:
+            return Refusal(Reason.TOO_LATE, f"order {order_id} is {order.status} already")
+        return order
+
+    def cancel(self, owner: str | None, order_id: int, reason: Refusal) -> Refusal | None:
+        """Cancel an order; a refusal is told, too."""
+        answer: list[Refusal] = []
+        order = self.orders.get(order_id)
+
+        def process() -> None:
+            self._tape.write("cancel", owner, order_id)
+            found = self.find(owner, order_id)
+            if isinstance(found, Refusal):
+                answer.append(found)
+                if order is not None and found.reason is Reason.TOO_LATE:
+                    self._tape.write("cancel_reject", order_id, str(found.reason))
+                    self._tell("cancel_rejected", order, found)
+                return
+            self._take_out(found)
+            self._end(found, OrderStatus.CANCELED, reason)
+
+        self.turns.run(self._market_of(order.listing.id) if order is not None else None, process)
+        return answer[0] if answer else None
+
+    def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
+        """Change an order's terms; a refusal is told, too."""
+        answer: list[Refusal] = []
+        order = self.orders.get(order_id)
+
+        def process() -> None:
+            self._tape.write("replace", owner, order_id, changes.quantity, changes.limit_price, changes.stop_price)
+            found = self.find(owner, order_id)
+            refusal = found if isinstance(found, Refusal) else self._replace(found, changes)
+            if refusal is not None:
+                answer.append(refusal)
+                if order is not None and refusal.reason is not Reason.UNKNOWN_ORDER:
+                    self._tape.write("replace_reject", order_id, str(refusal.reason))
+                    self._tell("replace_rejected", order, refusal)
+
+        self.turns.run(self._market_of(order.listing.id) if order is not None else None, process)
+        return answer[0] if answer else None
+
+    def _replace(self, order: Order, changes: Changes) -> Refusal | None:
+        listing = order.listing
+        given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
+        extra = given.pop("extra", order.extra)
+        terms: Terms = msgspec.structs.replace(order.terms, **given)
+        refusal = check_terms(terms, listing, self._now_ns())
+        if refusal is not None:
+            return refusal
+        lots = to_lots(terms.quantity, listing)
+        more = lots - order.lots
+        if more > 0:
+            refusal = self.check_margin(terms, listing, more, order.sign)
+            if refusal is not None:
+                return refusal
+        market = self._market_of(listing.id)
+        assert market is not None
+        old = order.terms
+        order.terms, order.extra = terms, extra
+        order.is_immediate = terms.tif in (TimeInForce.IOC, TimeInForce.FOK)
+        order.is_all_or_nothing = terms.tif is TimeInForce.FOK
+        if terms.tif is not old.tif or terms.expire_time != old.expire_time:
+            self._plan_expiry(order)
+        if lots <= order.filled_lots:
+            self._take_out(order)
+            self._count_open(order, -order.leaves)
+            order.lots, order.leaves, order.status = order.filled_lots, 0, OrderStatus.FILLED
+            self._forget(order)
+            self._told_replaced(order)
+            self._parent_filled(order)
+            return None
+        leaves = lots - order.filled_lots
+        same_price = old.limit_price == terms.limit_price
+        if order.level is not None and same_price and leaves <= order.leaves and not order.is_immediate:
+            if leaves < order.leaves:
+                self._resize(order, leaves)
+            self._told_replaced(order)
+            return None
+        self._take_out(order)
+        self._count_open(order, leaves - order.leaves)
+        order.lots, order.leaves, order.reserve = lots, leaves, 0
+        if terms.type in NEEDS_TRIGGER and not order.was_elected:
+            if old.stop_price != terms.stop_price or terms.type.is_trailing:
+                self._set_trigger(order)
+        elif terms.limit_price is not None and (terms.type.needs_limit or terms.type is OrderType.LIMIT):
+            order.price = to_ticks(terms.limit_price, listing)
+        self._told_replaced(order)
+        self._start(order)
+        return None
+
+    def _told_replaced(self, order: Order) -> None:
+        self._touch(order)
+        self._tape.write("replaced", order.id, order.lots, order.price, order.stop_ticks)
+        self._tell("order_replaced", order)
+
+    # -- ends
+
+    def dropped(self, order: Order, reason: Reason) -> None:
+        """Take in that matching canceled the rest of an order which may not rest."""
+        self._end(order, OrderStatus.CANCELED, Refusal(reason, "nothing more to trade with at once"))
+
+    def _reject(self, order: Order, refusal: Refusal) -> None:
+        order.status = OrderStatus.REJECTED
+        order.end = refusal
+        self._touch(order)
+        self._tape.write("reject", order.id, str(refusal.reason), refusal.text)
+        self._tell("order_rejected", order, refusal)
+
+    def _take_out(self, order: Order) -> None:
+        """Take a live order out of the book, or from among those that wait for a price."""
+        market = self._market_of(order.listing.id)
+        assert market is not None
+        if order.level is not None:
+            market.book.remove(order)
+        elif order.held == "trigger" and order in market.triggers:
+            market.triggers.remove(order)
+
+    def _end(self, order: Order, status: OrderStatus, reason: Refusal) -> None:
+        order.status = status
+        order.end = reason
+        self._count_open(order, -order.leaves)
+        self._forget(order)
+        self._touch(order)
+        self._tape.write("end", order.id, str(status), str(reason.reason), order.filled_lots)
+        if status is OrderStatus.EXPIRED:
+            self._tell("order_expired", order)
+        else:
+            self._tell("order_canceled", order, reason)
+        for child in order.children:
+            self.turns.then(self._market_of(child.listing.id), partial(self._cancel_linked, child, Reason.PARENT))
+
+    def _forget(self, order: Order) -> None:
+        self.live.pop(order.id, None)
+        self._groups.leave(order)
+
+    def _touch(self, order: Order) -> None:
+        order.update_time = self._now_ns()
+
+    def _count_open(self, order: Order, lots: int) -> None:
+        """Keep the account's sum of what its working orders may still trade."""
+        if order.held in ("parent", "release"):
+            return
+        position = self._accounts[order.account].position(order.listing)
+        quantity = lots * order.listing.step
+        if order.sign > 0:
+            position.open_buy += quantity
+        else:
+            position.open_sell += quantity
+
+    # -- time
+
+    def _plan_expiry(self, order: Order) -> None:
+        terms = order.terms
+        if terms.tif is TimeInForce.DAY:
+            order.expire_time = self._day_end(order.listing, self._now_ns())
+        elif terms.tif is TimeInForce.GTD:
+            order.expire_time = terms.expire_time
+        else:
+            order.expire_time = None
+            return
+        assert order.expire_time is not None
+        heappush(self._expiries, (order.expire_time, order.id))
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        while self._expiries and not self._is_due_later(*self._expiries[0]):
+            heappop(self._expiries)
+        if self._expiries:
+            # What is stamped with the very instant of expiry still trades: wake up after it.
+            delay = (self._expiries[0][0] + 1_000 - self._now_ns()) / 1e9
+            self._timer = self._clock.callLater(min(max(delay, 0.0), 3600.0), self._expire)
+
+    def _is_due_later(self, at: int, order_id: int) -> bool:
+        order = self.live.get(order_id)
+        return order is not None and order.expire_time == at
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._now_ns()
+        while self._expiries and self._expiries[0][0] < now:
+            at, order_id = heappop(self._expiries)
+            if self._is_due_later(at, order_id):
+                order = self.live[order_id]
+                self.turns.run(self._market_of(order.listing.id), partial(self._expire_one, order))
+        self._set_timer()
+
+    def _expire_one(self, order: Order) -> None:
+        if order.is_open:
+            self._take_out(order)
+            self._end(order, OrderStatus.EXPIRED, Refusal(Reason.EXPIRED, "the order's time is over"))
+
+    def expire_day_orders(self) -> int:
+        """End every DAY order now; return how many."""
+        due = [order for order in self.live.values() if order.tif is TimeInForce.DAY]
+        for order in due:
+            self.turns.run(self._market_of(order.listing.id), partial(self._expire_one, order))
+        return len(due)
+
+    def stop(self) -> None:
+        """Leave no timer behind."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+
+_ENDED_BY: dict[Reason, str] = {
+    Reason.GROUP: "another order of the group traded",
+    Reason.PARENT: "the order that this one waited for has ended",
+}

@@ -1,0 +1,109 @@
+"""Checks of new and changed orders: what a listing takes, in the words of the refusal.
+
+Each check returns None or the `Refusal` with the reason; none changes anything.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from txtrader.exsim.records import Listing, Reason, Refusal, Terms
+from txtrader.model.order import OrderType, TimeInForce
+
+__all__ = ["NEEDS_TRIGGER", "TIMES_IN_FORCE", "check_terms", "to_lots", "to_ticks"]
+
+TIMES_IN_FORCE = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD)
+NEEDS_TRIGGER = frozenset(
+    {
+        OrderType.STOP,
+        OrderType.STOP_LIMIT,
+        OrderType.TRAILING_STOP,
+        OrderType.TRAILING_STOP_LIMIT,
+        OrderType.MARKET_IF_TOUCHED,
+        OrderType.LIMIT_IF_TOUCHED,
+    }
+)
+_LARGEST = Decimal(10) ** 12
+_FINEST = -12
+
+
+def to_ticks(price: Decimal, listing: Listing) -> int:
+    """Return a checked price in ticks."""
+    return int(price / listing.tick)
+
+
+def to_lots(quantity: Decimal, listing: Listing) -> int:
+    """Return a checked quantity in lots."""
+    return int(quantity / listing.step)
+
+
+def check_terms(terms: Terms, listing: Listing, now: int) -> Refusal | None:
+    """Check everything about an order that depends on nothing but its listing and the time."""
+    if not listing.is_tradeable:
+        return Refusal(Reason.UNSUPPORTED, f"{listing.symbol} is not traded")
+    if terms.type not in listing.order_types:
+        return Refusal(Reason.UNSUPPORTED, f"{listing.symbol} takes no {terms.type} orders")
+    if terms.tif not in TIMES_IN_FORCE:
+        return Refusal(Reason.UNSUPPORTED, f"time in force {terms.tif} is not offered")
+    if terms.tif is TimeInForce.GTD:
+        if terms.expire_time is None:
+            return Refusal(Reason.EXPIRE_TIME, "a GTD order needs the time at which it ends")
+        if terms.expire_time < now:
+            return Refusal(Reason.EXPIRE_TIME, "the order would have ended already")
+    return _check_quantity(terms, listing) or _check_prices(terms, listing)
+
+
+def _is_sane(value: Decimal) -> bool:
+    if not value.is_finite() or abs(value) >= _LARGEST:
+        return False
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= _FINEST
+
+
+def _check_quantity(terms: Terms, listing: Listing) -> Refusal | None:
+    quantity = terms.quantity
+    if not _is_sane(quantity) or quantity <= 0:
+        return Refusal(Reason.QUANTITY, "the quantity must be above zero")
+    if quantity % listing.step:
+        return Refusal(Reason.QUANTITY, f"the quantity {quantity} is not a multiple of {listing.step}")
+    if quantity < listing.min_quantity:
+        return Refusal(Reason.QUANTITY, f"the quantity {quantity} is below the least, {listing.min_quantity}")
+    shown = terms.display_quantity
+    if shown is not None and (not _is_sane(shown) or shown <= 0 or shown % listing.step):
+        return Refusal(Reason.QUANTITY, f"the shown quantity {shown} is not a multiple of {listing.step} above zero")
+    return None
+
+
+def _check_prices(terms: Terms, listing: Listing) -> Refusal | None:
+    kind = terms.type
+    if kind.needs_limit or (kind is OrderType.TRAILING_STOP_LIMIT and terms.limit_offset is None):
+        refusal = _check_price("limit", terms.limit_price, listing)
+        if refusal is not None:
+            return refusal
+    if kind.needs_stop or (kind.is_trailing and terms.stop_price is not None):
+        refusal = _check_price("stop", terms.stop_price, listing)
+        if refusal is not None:
+            return refusal
+    if kind.is_trailing:
+        amount, percent = terms.trail_amount, terms.trail_percent
+        if (amount is None) == (percent is None):
+            return Refusal(Reason.PRICE, "a trailing order needs an amount or a percentage to trail by")
+        trail = amount if amount is not None else percent
+        assert trail is not None
+        if not _is_sane(trail) or trail <= 0:
+            return Refusal(Reason.PRICE, f"cannot trail by {trail}")
+        offset = terms.limit_offset
+        if offset is not None and (not _is_sane(offset) or offset % listing.tick):
+            return Refusal(Reason.PRICE_TICK, f"the offset {offset} is not a multiple of {listing.tick}")
+    return None
+
+
+def _check_price(name: str, price: Decimal | None, listing: Listing) -> Refusal | None:
+    if price is None or not _is_sane(price):
+        return Refusal(Reason.PRICE, f"the {name} price is missing")
+    if price <= 0 and not listing.allows_negative_prices:
+        return Refusal(Reason.PRICE, f"the {name} price {price} is not above zero")
+    tick = listing.tick_at(price)
+    if price % tick:
+        return Refusal(Reason.PRICE_TICK, f"the {name} price {price} is not a multiple of the tick {tick}")
+    return None

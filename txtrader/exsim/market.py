@@ -1,0 +1,372 @@
+"""One listing's market: its book, its matching, what waits for a price, its session's figures, and who watches.
+
+The venue calls in with one message at a time; the market keeps what is public and tells its watchers, each fact
+once, in integers turned into decimals at this edge.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from twisted.logger import Logger
+
+from txtrader.exsim.book import Book, BookSide
+from txtrader.exsim.listeners import MarketListener
+from txtrader.exsim.matching import Matching
+from txtrader.exsim.orders import HouseOrder, Order
+from txtrader.exsim.records import DepthRow, Listing, Phase, Print, Reason, RowChange, SessionStats, Top
+from txtrader.exsim.tape import Tape
+from txtrader.exsim.triggers import Triggers
+from txtrader.model.order import Side
+
+__all__ = ["Market", "Watch", "row_changes"]
+
+_SIDES = {1: Side.BUY, -1: Side.SELL}
+_PRINTS_KEPT = 5_000
+_DECIMALS_KEPT = 50_000
+
+
+class Watch:
+    """One listener's interest in one market; `close` ends it, twice is harmless."""
+
+    def __init__(self, market: Market, listener: MarketListener, rows: int) -> None:
+        self._market = market
+        self.listener = listener
+        self.rows = rows
+        self.bids: list[DepthRow] = []
+        self.asks: list[DepthRow] = []
+        self.is_open = True
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self._market.watches.remove(self)
+
+
+class Market:
+    """See the module.
+
+    `on_fill(order, lots, price, number, is_aggressor)` is told each side of a participant's execution, `on_drop(order,
+    reason)` the end of an order that may not rest.  Figures are of the session since `roll`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        listing: Listing,
+        tape: Tape,
+        now_ns: Callable[[], int],
+        on_fill: Callable[[Order, int, int, int, bool], None],
+        on_drop: Callable[[Order, Reason], None],
+        *,
+        market_rests: bool = False,
+    ) -> None:
+        self.listing = listing
+        self.tape = tape
+        self.phase = Phase.CONTINUOUS
+        self.book = Book()
+        self.matching = Matching(self.book, self, market_rests=market_rests)
+        self.triggers = Triggers()
+        self.watches: list[Watch] = []
+        self.prints: deque[tuple[int, int, int, int, int]] = deque(maxlen=_PRINTS_KEPT)
+        self.on_print: Callable[[int, int, int], None] | None = None
+        self.on_top: Callable[[int, int, int, int, int], None] | None = None
+        self._now_ns = now_ns
+        self._on_fill = on_fill
+        self._on_drop = on_drop
+        self._house_number = 0
+        self._number = 0
+        self._top: tuple[int | None, int, int | None, int] = (None, 0, None, 0)
+        self._prices: dict[int, Decimal] = {}
+        self._traded_low: int | None = None
+        self._traded_high = 0
+        self._stats_told: tuple[int | None, ...] = ()
+        # the session's figures, in ticks and lots
+        self.open: int | None = None
+        self.high: int | None = None
+        self.low: int | None = None
+        self.last: int | None = None
+        self.last_lots = 0
+        self.last_time: int | None = None
+        self.previous_close = 0
+        self.volume = 0
+        self.turnover = 0
+        self.trades = 0
+        # what the house holds: lots, and ticks x lots paid
+        self.house_lots = 0
+        self.house_flow = 0
+        self.house_was_hit = False  # by a participant, since the house looked last
+
+    # -- units
+
+    def price(self, ticks: int) -> Decimal:
+        """Return ticks as a price; the table is emptied when it has grown large."""
+        known = self._prices.get(ticks)
+        if known is None:
+            if len(self._prices) >= _DECIMALS_KEPT:
+                self._prices.clear()
+            known = self._prices[ticks] = ticks * self.listing.tick
+        return known
+
+    def size(self, lots: int) -> Decimal:
+        """Return lots as a quantity."""
+        return lots * self.listing.step
+
+    # -- orders, in
+
+    def enter_house(self, sign: int, price: int | None, lots: int, *, is_immediate: bool = False) -> HouseOrder:
+        """Enter an order of the house."""
+        self._house_number -= 1
+        order = HouseOrder(self._house_number, sign, price, lots)
+        order.is_immediate = is_immediate
+        self.tape.write("house", self.listing.id, order.number, sign, price, lots)
+        self.matching.enter(order)
+        return order
+
+    def cancel_house(self, order: HouseOrder) -> None:
+        """Cancel a resting order of the house."""
+        self.tape.write("house_cancel", self.listing.id, order.number)
+        self.book.remove(order)
+
+    # -- what matching tells
+
+    def publish_value(self, price: int) -> None:
+        """Print a value of something that is not traded, like an index: no size, no parties."""
+        if price == self.last:
+            return
+        self._number += 1
+        now = self._now_ns()
+        self._take_price(price, now)
+        self.prints.append((now, price, 0, 1, self._number))
+        self.tape.write("value", self.listing.id, self._number, price)
+        self._tell_print(now, price, 0, 1)
+
+    def _take_price(self, price: int, now: int) -> None:
+        self.last = price
+        self.last_time = now
+        if self.open is None:
+            self.open = price
+        if self.high is None or price > self.high:
+            self.high = price
+        if self.low is None or price < self.low:
+            self.low = price
+
+    def _tell_print(self, now: int, price: int, quantity: int, sign: int) -> None:
+        if self.on_print is not None:
+            self.on_print(now, price, quantity)
+        if self.watches:
+            trade = self._print(now, price, quantity, sign, self._number, self.volume)
+            for watch in tuple(self.watches):
+                self._tell(watch.listener.printed, trade)
+
+    def executed(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
+        self._number += 1
+        now = self._now_ns()
+        self._take_price(price, now)
+        self.last_lots = quantity
+        self.volume += quantity
+        self.turnover += price * quantity
+        self.trades += 1
+        if self._traded_low is None:
+            self._traded_low = self._traded_high = price
+        elif price < self._traded_low:
+            self._traded_low = price
+        elif price > self._traded_high:
+            self._traded_high = price
+        sign = aggressor.sign
+        self.prints.append((now, price, quantity, sign, self._number))
+        self.tape.write("match", self.listing.id, self._number, price, quantity, aggressor.number, resting.number)
+        if not aggressor.is_house:
+            self._on_fill(aggressor, quantity, price, self._number, True)
+        if not resting.is_house:
+            self._on_fill(resting, quantity, price, self._number, False)
+        if aggressor.is_house is not resting.is_house:
+            lots = quantity * (sign if aggressor.is_house else -sign)
+            self.house_lots += lots
+            self.house_flow -= lots * price
+            self.house_was_hit = True
+        self._tell_print(now, price, quantity, sign)
+
+    def rested(self, order: Any) -> None:
+        self.tape.write("rest", self.listing.id, order.number, order.price, order.leaves - order.reserve)
+
+    def dropped(self, order: Any, reason: Reason) -> None:
+        if order.is_house:
+            self.tape.write("house_drop", self.listing.id, order.number, order.leaves)
+        else:
+            self._on_drop(order, reason)
+
+    # -- what is public, out
+
+    def publish(self) -> None:
+        """Tell the watchers what the message just processed has changed; called once after each."""
+        book = self.book
+        bid, ask = book.bids.best, book.asks.best
+        top = (
+            bid.price if bid is not None else None,
+            bid.shown if bid is not None else 0,
+            ask.price if ask is not None else None,
+            ask.shown if ask is not None else 0,
+        )
+        is_new_top = top != self._top
+        if is_new_top:
+            self._top = top
+            if self.on_top is not None and bid is not None and ask is not None:
+                self.on_top(self._now_ns(), bid.price, bid.shown, ask.price, ask.shown)
+        if not self.watches:
+            return
+        stats = (self.open, self.high, self.low, self.previous_close)
+        are_new_stats = stats != self._stats_told
+        self._stats_told = stats
+        for watch in tuple(self.watches):
+            if is_new_top:
+                self._tell(watch.listener.top_changed, self.top())
+            if are_new_stats:
+                self._tell(watch.listener.stats_changed, self.stats())
+            if watch.rows:
+                self._tell_depth(watch)
+
+    def elected(self) -> list[Order]:
+        """Take the waiting orders that the trades of the message just processed elect."""
+        low = self._traded_low
+        if low is None:
+            return []
+        self._traded_low = None
+        return self.triggers.take(low, self._traded_high) if len(self.triggers) else []
+
+    def watch(self, listener: MarketListener, rows: int) -> Watch:
+        """Tell `listener` from now on; see `Venue.watch`."""
+        watch = Watch(self, listener, rows)
+        self.watches.append(watch)
+        if rows:
+            self._tell_depth(watch)
+        return watch
+
+    def set_phase(self, phase: Phase) -> None:
+        self.phase = phase
+        self.tape.write("phase", self.listing.id, str(phase))
+        for watch in tuple(self.watches):
+            self._tell(watch.listener.phase_changed, self.listing.id, phase)
+
+    def _tell_depth(self, watch: Watch) -> None:
+        bids, asks = self.rows(self.book.bids, watch.rows), self.rows(self.book.asks, watch.rows)
+        changes = [
+            *row_changes(Side.BUY, watch.bids, bids, watch.rows),
+            *row_changes(Side.SELL, watch.asks, asks, watch.rows),
+        ]
+        watch.bids, watch.asks = bids, asks
+        if changes:
+            self._tell(watch.listener.depth_changed, self.listing.id, tuple(changes))
+
+    def _tell(self, call: Callable[..., None], *facts: Any) -> None:
+        try:
+            call(*facts)
+        except Exception:  # noqa: BLE001
+            # A listener is somebody else's code: its fault must not leave a message half processed.
+            self._log.failure("A watcher of {listing} failed", listing=self.listing.local_symbol)
+
+    # -- what is public, asked
+
+    def top(self) -> Top:
+        bid, bid_lots, ask, ask_lots = self._top
+        return Top(
+            listing_id=self.listing.id,
+            bid=None if bid is None else self.price(bid),
+            bid_size=None if bid is None else self.size(bid_lots),
+            ask=None if ask is None else self.price(ask),
+            ask_size=None if ask is None else self.size(ask_lots),
+            time=self._now_ns(),
+        )
+
+    def stats(self) -> SessionStats:
+        return SessionStats(
+            listing_id=self.listing.id,
+            open=self._maybe(self.open),
+            high=self._maybe(self.high),
+            low=self._maybe(self.low),
+            last=self._maybe(self.last),
+            last_size=self.size(self.last_lots) if self.last_lots else None,
+            last_time=self.last_time,
+            previous_close=self.price(self.previous_close),
+            volume=self.size(self.volume),
+            vwap=self._vwap(),
+            trades=self.trades,
+        )
+
+    def rows(self, side: BookSide, count: int) -> list[DepthRow]:
+        """Return the best `count` levels of a side that show something."""
+        found: list[DepthRow] = []
+        for level in side:
+            if len(found) == count:
+                break
+            found.append(DepthRow(price=self.price(level.price), size=self.size(level.shown), count=level.count))
+        return found
+
+    def last_print(self) -> Print | None:
+        if not self.prints:
+            return None
+        return self._print(*self.prints[-1], self.volume)
+
+    def _print(self, time: int, price: int, lots: int, sign: int, number: int, volume: int) -> Print:
+        return Print(
+            listing_id=self.listing.id,
+            price=self.price(price),
+            size=self.size(lots),
+            aggressor=_SIDES[sign],
+            time=time,
+            number=number,
+            volume=self.size(volume),
+            exchange=self.listing.primary_exchange,
+        )
+
+    def _maybe(self, ticks: int | None) -> Decimal | None:
+        return None if ticks is None else self.price(ticks)
+
+    def _vwap(self) -> Decimal | None:
+        if not self.volume:
+            return None
+        return (Decimal(self.turnover) / self.volume * self.listing.tick).quantize(self.listing.tick / 100)
+
+    # -- the session
+
+    def begin(self, last: int, previous_close: int, day: tuple[int, int, int] | None, volume: int, time: int) -> None:
+        """Take over the figures of the session so far: `day` is open, high, low, None before the open."""
+        self.last = last
+        self.last_time = time
+        self.previous_close = previous_close
+        self.open, self.high, self.low = day if day is not None else (None, None, None)
+        self.volume = volume
+        self.turnover = volume * last
+
+    def roll(self, close: int) -> None:
+        """Begin a new session after one that closed at `close`."""
+        self.previous_close = close
+        self.open = self.high = self.low = None
+        self.volume = self.turnover = self.trades = 0
+        self.tape.write("roll", self.listing.id, close)
+
+
+def row_changes(side: Side, old: list[DepthRow], new: list[DepthRow], limit: int) -> list[RowChange]:
+    """Return the steps from one view of a side to another, best first; at most `limit` rows stand at any moment."""
+    changes: list[RowChange] = []
+    if old == new:
+        return changes
+    fresh = {row.price for row in new}
+    rows = list(old)
+    for position in range(len(rows) - 1, -1, -1):  # from the bottom, so that positions above stay valid
+        if rows[position].price not in fresh:
+            changes.append(RowChange(operation="delete", side=side, position=position, row=rows.pop(position)))
+    for position, row in enumerate(new):
+        if position < len(rows) and rows[position].price == row.price:
+            if rows[position] != row:
+                changes.append(RowChange(operation="update", side=side, position=position, row=row))
+                rows[position] = row
+        else:
+            changes.append(RowChange(operation="insert", side=side, position=position, row=row))
+            rows.insert(position, row)
+    assert rows == new and len(rows) <= limit
+    return changes
