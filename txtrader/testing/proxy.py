@@ -88,6 +88,7 @@ class _Flow:
     """One direction of one connection: what waits, and when it may go."""
 
     def __init__(self, pair: Pair, faults: Faults, splitter: FrameSplitter | None, jitter: Callable[[], float]) -> None:
+        self.taps: list[Callable[[bytes], None]] = []
         self._pair = pair
         self._faults = faults
         self._splitter = splitter
@@ -103,9 +104,13 @@ class _Flow:
         if self._faults.is_swallowing or self._pair.is_over:
             return
         if self._splitter is None:
+            for tap in self.taps:
+                tap(data)
             self._enqueue(0.0, data)
             return
         for frame in self._splitter.feed(data):
+            for tap in self.taps:
+                tap(frame)
             rule = self._faults.frames
             for wait, piece in ((0.0, frame),) if rule is None else rule(frame):
                 if wait > 0:  # out of sequence by intention
@@ -215,6 +220,7 @@ class Pair:
         self.down = _Flow(self, proxy.downstream, down() if down else None, proxy.random.random)
         self.client = _Side(self)
         self.server = _Side(self)
+        self.up.taps, self.down.taps = proxy.upstream_taps, proxy.downstream_taps
         self.client.flow, self.server.flow = self.up, self.down
         self.up.sink, self.down.sink = self.server, self.client
         self.is_over = False
@@ -293,7 +299,8 @@ class FaultProxy:
     """Listen on a port of the system's choice and pass everything on to `host`:`port`, with the faults ordered.
 
     `upstream` is from the client to the server, `downstream` the other way.  `splitters` are the frame splitters of
-    the two directions, for the frame faults.  `is_hanging` accepts connections and never serves them.
+    the two directions, for the frame faults.  `is_hanging` accepts connections and never serves them.  The calls in
+    `upstream_taps` and `downstream_taps` see every frame (or piece, without a splitter) before any fault.
     """
 
     def __init__(
@@ -311,6 +318,8 @@ class FaultProxy:
         self.random = random if random is not None else random_module.Random(0)
         self.upstream = Faults()
         self.downstream = Faults()
+        self.upstream_taps: list[Callable[[bytes], None]] = []
+        self.downstream_taps: list[Callable[[bytes], None]] = []
         self.pairs: list[Pair] = []
         self.accepted = 0
         self.is_hanging = False

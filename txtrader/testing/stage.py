@@ -34,7 +34,7 @@ from txtrader.model.order import OrderType, Side
 from txtrader.testing.clients import LineClient
 from txtrader.testing.daemon import Daemon, wait_until
 from txtrader.testing.evidence import JournalCopy
-from txtrader.testing.frames import TwsClientSplitter, TwsServerSplitter
+from txtrader.testing.frames import TwsClientSplitter, TwsServerSplitter, tws_fields
 from txtrader.testing.history import History
 from txtrader.testing.invariants import check_all
 from txtrader.testing.proxy import FaultProxy
@@ -142,6 +142,30 @@ class Stage:
         )
         order: Order = self.do(self.venue.submit, owner, terms)
         return order
+
+    def place_for(self, account: str, side: Side, quantity: int, price: str, *, symbol: str = "IBM") -> Order:
+        """Enter an order in the gateway's own account that the gateway never made."""
+        terms = Terms(
+            listing_id=self.listing_id(symbol),
+            account=account,
+            side=side,
+            quantity=Decimal(quantity),
+            type=OrderType.LIMIT,
+            limit_price=Decimal(price),
+        )
+        order: Order = self.do(self.venue.submit, "manual", terms)
+        return order
+
+    def count_requests(self, message_id: str) -> Callable[[], int]:
+        """Count the requests of one kind (their message id) that the daemon sends from now on."""
+        seen: list[bytes] = []
+
+        def tap(frame: bytes) -> None:
+            if tws_fields(frame)[:1] == [message_id]:
+                seen.append(frame)
+
+        self.do(self.proxy.upstream_taps.append, tap)
+        return lambda: len(seen)
 
     def listing_id(self, symbol: str) -> int:
         """Return the venue's id of a US stock."""
