@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from txtrader.errors import TooLarge
+
 __all__ = ["positional_shape"]
 
 
@@ -24,10 +26,18 @@ def _bars(result: dict[str, Any]) -> list[Any]:
     return ["Status: OK", *([bar[name] for name in names] for bar in result["bars"])]
 
 
+_MAX_ROWS = 10_000
+_LISTS = frozenset({"query_orders", "query_tickets", "query_executions", "query_order_executions"})
+
 _SHAPES: dict[str, Callable[[dict[str, Any]], Any]] = {"version": _version, "uptime": _uptime, "query_bars": _bars}
 
 
 def positional_shape(operation: str, result: Any) -> Any:
-    """Return the answer of an operation as positional front ends show it; most show what the gateway gave."""
+    """Return the answer of an operation as positional front ends show it; most show what the gateway gave.
+
+    Raises TooLarge: these front ends have no pages.
+    """
+    if operation in _LISTS and len(result) > _MAX_ROWS:
+        raise TooLarge(f"the answer has more than {_MAX_ROWS} rows: narrow it by since, account or symbol")
     shape = _SHAPES.get(operation)
     return result if shape is None or not isinstance(result, dict) else shape(result)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IPushProducer, IReactorTime
 from twisted.internet.tcp import Connection
 from twisted.logger import Logger
@@ -131,7 +132,8 @@ class Outbound:
     """What waits for one client.  Made by `OutboundPool.attach`.
 
     `on_slow(reason)` is called once when the client is being let go; what it returns is sent as the last words, as
-    best effort.  `respell(source, dropped)` gives the bytes of a piece that stands for `dropped` earlier ones.
+    best effort.  `respell(source, dropped)` gives the bytes of a piece that stands for `dropped` earlier ones; it is
+    not asked for pieces whose source is None.
     """
 
     __slots__ = (
@@ -150,6 +152,7 @@ class Outbound:
         "_serial",
         "_transport",
         "_turn",
+        "_waiting",
         "is_blocked",
         "is_stalled",
         "queued",
@@ -168,7 +171,8 @@ class Outbound:
         self._on_slow = on_slow
         self._respell = respell
         self._queue: deque[bytes | _Latest] | None = None  # an idle client pays for no deque
-        self._rest = b""  # what is left of a piece that was cut by the socket
+        self._rest: bytes | memoryview = b""  # what is left of a piece that was cut by the socket
+        self._waiting: list[Deferred[None]] | None = None  # those who wait until the socket is free
         self._latest: dict[Hashable, _Latest] | None = None  # while conflating
         self._serial = 0
         self._progress = 0.0
@@ -182,7 +186,7 @@ class Outbound:
         self.queued = 0
         """Bytes that wait here, without those that the transport has taken."""
         if is_plain_socket(transport):
-            self._send: Callable[[bytes], int] | None = transport.getHandle().send
+            self._send: Callable[[bytes | memoryview], int] | None = transport.getHandle().send
             self._refill: Any = _Refill(self)
         else:
             self._send = None
@@ -205,7 +209,7 @@ class Outbound:
             except OSError:
                 sent = 0  # full, or lost: the reactor finds out which
             if sent != len(data):
-                self._cut(data[sent:])
+                self._cut(memoryview(data)[sent:])
             return
         self._hold(data, len(data))
 
@@ -320,9 +324,9 @@ class Outbound:
                 return
         self._latest = None
 
-    def _take(self, most: int) -> tuple[list[bytes], int]:
+    def _take(self, most: int) -> tuple[list[bytes | memoryview], int]:
         """Take whole pieces off the queue, about `most` bytes and at least one."""
-        pieces: list[bytes] = []
+        pieces: list[bytes | memoryview] = []
         size = 0
         if self._rest:
             pieces.append(self._rest)
@@ -340,34 +344,37 @@ class Outbound:
                 if latest is not None and latest.get(piece.key) is piece:
                     del latest[piece.key]
                 data = piece.data
-                if piece.dropped and self._respell is not None:
+                if piece.dropped and piece.source is not None and self._respell is not None:
                     data = self._respell(piece.source, piece.dropped)
             pieces.append(data)
             size += len(data)
         return pieces, size
 
-    def _put_back(self, pieces: list[bytes], sent: int) -> None:
+    def _put_back(self, pieces: list[bytes | memoryview], sent: int) -> None:
         """Return what the socket did not take: the rest of the cut piece, then the whole ones."""
         index = 0
         while sent >= len(pieces[index]):
             sent -= len(pieces[index])
             index += 1
-        whole = pieces[index + 1 :]
+        whole = [piece for piece in pieces[index + 1 :] if isinstance(piece, bytes)]  # only a rest is a view
         if whole:
             assert self._queue is not None
             self._queue.extendleft(reversed(whole))
             self._account(sum(map(len, whole)))
-        self._cut(pieces[index][sent:])
+        self._cut(memoryview(pieces[index])[sent:])
 
-    def _cut(self, rest: bytes) -> None:
-        """Wait for the socket with the rest of a piece: the transport gets a little of it and calls back."""
+    def _cut(self, rest: memoryview) -> None:
+        """Wait for the socket with the rest of a piece: the transport gets a little of it and calls back.
+
+        A view, because a piece may be large (the state of all orders) and is sent in many steps.
+        """
         self._rest = rest[_HANDED:]
         if not self.is_stalled:
             self.is_stalled = True
             self._progress = self._pool.clock.seconds()
             self._pool.watch(self)
         transport = self._transport
-        transport.write(rest[:_HANDED])
+        transport.write(bytes(rest[:_HANDED]))
         if transport.producer is None and transport.connected:
             self._refill.is_armed = False
             transport.registerProducer(self._refill, False)
@@ -388,11 +395,20 @@ class Outbound:
 
     def _transport_is_free(self) -> None:
         self._pool.unwatch(self)
+        self._tell_waiting()
         if self._send is not None and self._transport.producer is self._refill:
             self._transport.unregisterProducer()
         if self._is_closing:
             self._is_open = False
             self._let_go()
+
+    def when_free(self) -> Deferred[None]:
+        """Wait until nothing is queued: for those who have more to send than the queue may hold."""
+        if not self.is_stalled:
+            return succeed(None)
+        waiter: Deferred[None] = Deferred()
+        self._waiting = [*(self._waiting or ()), waiter]
+        return waiter
 
     # --- the end ---
 
@@ -422,6 +438,12 @@ class Outbound:
         self._latest = None
         self._rest = b""
         self.is_stalled = False
+        self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for waiter in waiting or ():
+            waiter.callback(None)
 
     def _let_go(self) -> None:
         if self._send is None and getattr(self._transport, "producer", None) is self._refill:
@@ -439,7 +461,7 @@ class Outbound:
         self._pool.slow += 1
         words = self._on_slow(reason) if self._on_slow is not None else b""
         transport = self._transport
-        transport.write(rest + words)
+        transport.write(bytes(rest) + words)
         if getattr(transport, "producer", None) is self._refill:
             transport.unregisterProducer()
         transport.loseConnection()

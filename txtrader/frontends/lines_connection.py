@@ -1,0 +1,425 @@
+"""One connection of the line protocol: login, commands, replies, events, the end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from txtrader.errors import InternalError, InvalidArgument, Throttled, TooLarge, TxTraderError, Unauthenticated
+from txtrader.frontends.base import Shared
+from txtrader.frontends.door import Visit
+from txtrader.frontends.jsontext import encode, parse_sequence
+from txtrader.frontends.lines_feed import Feed
+from txtrader.frontends.lines_legacy import LegacyForms
+from txtrader.frontends.lines_options import LineOptions, parse_login_options, parse_options, read_resume_point
+from txtrader.frontends.lines_replies import Forms, error_text
+from txtrader.frontends.lines_sequence import ReplySequence, Slot
+from txtrader.frontends.lines_words import LOCAL_WORDS, WORDS, Call, parse_call, usage_error
+from txtrader.gateway.commands import bind
+from txtrader.gateway.session import Session, User
+from txtrader.gateway.tasks import spawn
+from txtrader.model.event import DURABLE_CHANNELS
+from txtrader.model.operations import OPERATIONS
+from txtrader.net.pump import Pump
+from txtrader.wire.line import LineSession, MalformedLine
+
+__all__ = ["LineConnection"]
+
+_LIMIT_BEFORE, _LIMIT_AFTER = 8192, 65536  # bytes of a line before and after login
+_LOGIN_TIME = 5.0  # seconds from the connection to the `auth` line
+_MOST_RUNNING = 200  # commands of one connection that may wait for their answers
+_PARTING = 10.0  # seconds that the answers of running commands are waited for after `quit`
+_GOODBYES = frozenset({"quit", "exit", "bye"})
+_REFUSED = b".Authorization required!\n"
+
+
+class _Stage(Enum):
+    NEW = auto()
+    LOGGING_IN = auto()
+    OPEN = auto()
+    LEAVING = auto()  # no more commands; the answers of those that run are waited for
+    GONE = auto()
+
+
+class LineConnection:
+    """One client.  `pump` is the protocol that drives it; `on_left(self)` is called when it is gone."""
+
+    _log = Logger()
+
+    def __init__(
+        self, shared: Shared, greeting: str, address: str, visit: Visit, on_left: Callable[[LineConnection], None]
+    ) -> None:
+        self._shared = shared
+        self._clock = shared.reactor
+        self._gateway = shared.gateway
+        self._greeting = greeting
+        self._address = address
+        self._visit = visit
+        self._on_left = on_left
+        self._lines = LineSession(_LIMIT_BEFORE)
+        self.pump = Pump(
+            self._lines,
+            self._clock,
+            self._take,
+            self._lost,
+            self._opened,
+            on_violation=lambda error: self._end_with(TooLarge(str(error))),
+            on_eof=self._leave,
+            attach=lambda transport: shared.outbound.attach(transport, on_slow=self._slow, respell=self._respell),
+        )
+        self._stage = _Stage.NEW
+        self._deadline: IDelayedCall | None = None
+        self._options = LineOptions()
+        self._limiter = shared.limiter()
+        self._forms: Forms = Forms(self._gateway.modes[0], self._spell)
+        self._session: Session | None = None
+        self._feed: Feed | None = None
+        self._running = 0
+        self._sequence = ReplySequence()
+        self._beat: IDelayedCall | None = None
+        self._last_in = 0.0
+        self._gone: list[Deferred[None]] = []
+
+    def __repr__(self) -> str:
+        return f"<LineConnection {self._session or self._address}>"
+
+    # --- coming and going -----------------------------------------------------------------------------------------
+
+    def _opened(self) -> None:
+        self._deadline = self._clock.callLater(_LOGIN_TIME, self._refuse)
+        self._say(self._greeting.encode("ascii", "backslashreplace") + b"\n")
+
+    def _refuse(self) -> None:
+        """Close a connection that is not logged in, always in the same words."""
+        self._say(_REFUSED)
+        self._close()
+
+    def _close(self) -> None:
+        """Close, after what is queued; nothing more is read or told."""
+        if self._stage is not _Stage.GONE:
+            self._stage = _Stage.GONE
+            self._stop_clocks()
+            if self._feed is not None:
+                self._feed.close()
+            self.pump.close()
+
+    def _end_with(self, error: TxTraderError) -> None:
+        """Close with an error."""
+        if self._stage is not _Stage.GONE:
+            self._say(b".error " + error_text(error).encode("ascii") + b"\n")
+            self._close()
+
+    def _leave(self) -> None:
+        """Close when the commands that run are answered: the client said goodbye or has finished writing."""
+        if self._stage is not _Stage.OPEN:
+            if self._stage is _Stage.NEW:
+                self._close()
+            return
+        if not self._running:
+            self._close()
+            return
+        self._stage = _Stage.LEAVING
+        self._stop_clocks()
+        if self._feed is not None:
+            self._feed.close()
+        self._deadline = self._clock.callLater(_PARTING, self._close)
+
+    def _stop_clocks(self) -> None:
+        for timer in (self._deadline, self._beat):
+            if timer is not None and timer.active():
+                timer.cancel()
+
+    def _lost(self, reason: Failure) -> None:
+        self._stage = _Stage.GONE
+        self._stop_clocks()
+        if self._feed is not None:
+            self._feed.close()
+        if self._session is not None:
+            self._gateway.close_session(self._session)
+        self._visit.leave()
+        if self._shared.settings.log_cxn_events:
+            self._log.info("lines: {who} left: {reason}", who=self, reason=reason.getErrorMessage())
+        self._on_left(self)
+        for waiter in self._gone:
+            waiter.callback(None)
+
+    def end(self) -> None:
+        """Close for our own reasons, a shutdown: what is queued is sent first."""
+        self._close()
+
+    def when_gone(self) -> Deferred[None]:
+        """Wait for the end of the connection."""
+        waiter: Deferred[None] = Deferred()
+        self._gone.append(waiter)
+        return waiter
+
+    def _slow(self, reason: str) -> bytes:
+        """Say the last words to a reader who is too slow: up to where it has surely been sent everything."""
+        self._log.warn("lines: {who} is closed as a slow consumer: {reason}", who=self, reason=reason)
+        self._stage = _Stage.GONE
+        self._stop_clocks()
+        places: dict[str, Any] = {}
+        if self._feed is not None:
+            places = self._feed.sent_places()
+            self._feed.close()
+        return b".error slow-consumer: " + encode(places) + b"\n"
+
+    def _respell(self, source: Any, dropped: int) -> bytes:
+        assert self._feed is not None
+        return self._feed.respell(source, dropped)
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def _say(self, data: bytes) -> None:
+        if self.pump.outbound is not None:
+            self.pump.outbound.write(data)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def _take(self, event: str | MalformedLine) -> None:
+        if self._stage is _Stage.OPEN:
+            if self._beat is not None:
+                self._last_in = self._clock.seconds()
+            if isinstance(event, str):
+                self._command(event)
+            else:
+                self._complain(None, InvalidArgument(event.reason), None)
+        elif self._stage is _Stage.NEW:
+            self._greet(event)
+
+    # --- login ----------------------------------------------------------------------------------------------------
+
+    def _greet(self, event: str | MalformedLine) -> None:
+        """Take the first line: `auth`, a goodbye, or something that ends the connection."""
+        word, _, rest = event.partition(" ") if isinstance(event, str) else ("", "", "")
+        if word in _GOODBYES:
+            self._close()
+            return
+        name, _, rest = rest.strip(" ").partition(" ")
+        password, _, options = rest.strip(" ").partition(" ")
+        if word != "auth" or not name or not password:
+            self._refuse()
+            return
+        self._stage = _Stage.LOGGING_IN
+        self._stop_clocks()  # the client has done its part in time; the access room bounds the rest
+        self.pump.pause()
+        spawn(self._authenticate(name, password, options), self._log, "logging in")
+
+    async def _authenticate(self, name: str, password: str, options: str) -> None:
+        try:
+            user = await self._gateway.access.authenticate(name, password, self._address)
+        except (Unauthenticated, Throttled, InvalidArgument):
+            if self._is_logging_in():
+                self._refuse()
+            return
+        if not self._is_logging_in():
+            return
+        try:
+            await self._log_in(user, options)
+        except TxTraderError as error:
+            self._end_with(error)
+        if self._stage is not _Stage.GONE:
+            self.pump.resume()
+
+    def _is_logging_in(self) -> bool:
+        return self._stage is _Stage.LOGGING_IN
+
+    async def _log_in(self, user: User, text: str) -> None:
+        options = parse_login_options(text)
+        self._visit.logged_in()
+        session = self._session = self._gateway.open_session(user, frontend="lines", peer=self._address)
+        if options.account is not None and not await self._set_account(options.account):
+            raise InvalidArgument("unknown account", path="account")
+        if self._stage is _Stage.GONE:
+            return
+        if self._shared.settings.log_cxn_events:
+            self._log.info("lines: {who} logged in", who=self)
+        if options.legacy:
+            self._forms = LegacyForms(self._gateway.modes[0], self._spell)
+        self._options = options
+        self._lines.limit = _LIMIT_AFTER
+        self._say(f".Authorized {self._gateway.modes[0]}\n".encode("ascii"))
+        assert self.pump.outbound is not None
+        feed = self._feed = Feed(
+            self._shared, session, options, self._forms, self.pump.outbound, on_broken=self._end_with
+        )
+        self._stage = _Stage.OPEN
+        feed.open()
+        self._set_heartbeat(options.heartbeat)
+
+    async def _set_account(self, account: str) -> bool:
+        assert self._session is not None
+        found: bool = await self._gateway.execute(self._session, bind("set_account", [account]))
+        return found
+
+    def _spell(self, symbol: Any) -> str:
+        assert self._session is not None
+        return self._gateway.market.spelling(symbol, self._session)
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def _command(self, text: str) -> None:
+        text = text.strip(" ")
+        tag = ""
+        if text.startswith("@"):
+            tag, _, text = text.partition(" ")
+            text = text.lstrip(" ")
+        word, _, rest = text.partition(" ")
+        if word in _GOODBYES:
+            self._leave()
+            return
+        slot = None if tag else self._sequence.open(word)
+        try:
+            known = WORDS.get(word)
+            self._limiter.check(OPERATIONS.get(known.operation if known is not None else word))
+            if not word:
+                raise usage_error("[@TAG] WORD arguments [{options}]")
+            rest = rest.strip(" ")
+            if word in LOCAL_WORDS and not (word == "help" and rest):
+                self._answer(tag, slot, b"", self._local(word, rest))
+                return
+            if word == "auth":
+                raise InvalidArgument("you are logged in already")
+            if known is None and word not in OPERATIONS:
+                self._answer(tag, slot, b"", self._forms.unknown_word(_unknown_word()))
+                return
+            self._run(tag, slot, parse_call(word, rest))
+        except TxTraderError as error:
+            self._complain(None, error, slot, tag)
+
+    def _run(self, tag: str, slot: Slot | None, call: Call) -> None:
+        """Have the gateway run a command; its answer may come now or much later."""
+        assert self._session is not None
+        if self._running >= _MOST_RUNNING:
+            raise Throttled(f"{_MOST_RUNNING} commands of this connection wait for their answers", retry_after=1.0)
+        if self._shared.settings.log_client_messages:
+            self._log.info("lines: {who}: {name}", who=self, name=call.command.operation.name)
+        self._running += 1
+        answer = self._gateway.execute(self._session, call.command)
+        answer.addCallback(self._show, tag, slot, call)
+        answer.addErrback(self._failed, tag, slot, call)
+        answer.addBoth(self._ran)
+
+    def _show(self, result: Any, tag: str, slot: Slot | None, call: Call) -> None:
+        before, reply = self._forms.reply(call, result)
+        self._answer(tag, slot, before, reply)
+
+    def _failed(self, failure: Failure, tag: str, slot: Slot | None, call: Call) -> None:
+        error = failure.value
+        if not isinstance(error, TxTraderError):
+            incident = secrets.token_hex(4)
+            self._log.failure("incident {incident}: showing a result", failure=failure, incident=incident)
+            error = InternalError("an internal error; quote the incident", incident=incident)
+        self._complain(call, error, slot, tag)
+
+    def _ran(self, result: None) -> None:
+        self._running -= 1
+        if not self._running and self._stage is _Stage.LEAVING:
+            self._close()
+
+    def _complain(self, call: Call | None, error: TxTraderError, slot: Slot | None, tag: str = "") -> None:
+        self._answer(tag, slot, b"", self._forms.error(call, error))
+
+    def _answer(self, tag: str, slot: Slot | None, before: bytes, reply: bytes) -> None:
+        """Send a reply; an untagged one waits for those to the same word that were asked before."""
+        if self._stage is _Stage.GONE:
+            return
+        if tag:
+            if reply:
+                self._say(before + tag.encode() + b" " + reply + b"\n")
+            return
+        line = before + reply + b"\n" if reply else before
+        data = line if slot is None else self._sequence.fill(slot, line)
+        if data:
+            self._say(data)
+        if self._feed is not None:
+            self._feed.wrote()
+
+    # --- words that the front end answers itself ------------------------------------------------------------------
+
+    def _local(self, word: str, rest: str) -> bytes:
+        if word == "help":
+            return self._forms.help()
+        if word == "ping":
+            return b".pong" + (b" " + rest.encode("ascii", "backslashreplace") if rest else b"")
+        if word == "pong":
+            return b""
+        if word == "options":
+            return self._change_options(rest)
+        return self._resume(rest)
+
+    def _change_options(self, rest: str) -> bytes:
+        values = parse_sequence(rest)
+        if len(values) != 1 or not isinstance(values[0], dict):
+            raise usage_error(LOCAL_WORDS["options"])
+        options = parse_options(values[0], self._options, live=True)
+        if "account" in values[0]:
+            self._change_account(options.account)
+        self._options = options
+        assert self._feed is not None
+        self._feed.update(options)
+        self._set_heartbeat(options.heartbeat)
+        return b".options: " + encode(options.shown())
+
+    def _change_account(self, account: str | None) -> None:
+        """Set the current account at once: the answer of the gateway is there in this turn, or it is refused."""
+        assert self._session is not None
+        if account is None:
+            self._session.account = None
+            return
+        answers: list[Any] = []
+        self._gateway.execute(self._session, bind("set_account", [account])).addBoth(answers.append)
+        answer = answers[0] if answers else False
+        if isinstance(answer, Failure):
+            answer.raiseException()
+        if answer is not True:
+            raise InvalidArgument("unknown account", path="account")
+
+    def _resume(self, rest: str) -> bytes:
+        words = [word for word in rest.split(" ") if word]
+        if len(words) not in (3, 4) or words[1] not in DURABLE_CHANNELS:
+            raise usage_error(LOCAL_WORDS["resume"])
+        point = read_resume_point(words[0], words[2], words[3] if len(words) == 4 else "", "resume")
+        assert self._feed is not None
+        self._feed.resume(words[1], point)
+        return b""
+
+    # --- heartbeat ------------------------------------------------------------------------------------------------
+
+    def _set_heartbeat(self, interval: int) -> None:
+        if self._beat is not None and self._beat.active():
+            self._beat.cancel()
+        self._beat = None
+        assert self._feed is not None
+        self._feed.watches_time = interval > 0
+        if interval:
+            self._last_in = self._clock.seconds()
+            self._feed.wrote()
+            self._beat = self._clock.callLater(interval, self._look)
+
+    def _look(self) -> None:
+        """Send a heartbeat after so much silence of ours, close after twice as much silence of the client."""
+        interval = float(self._options.heartbeat)
+        feed = self._feed
+        assert feed is not None
+        now = self._clock.seconds()
+        if now - self._last_in >= 2 * interval:
+            self._log.info("lines: {who} is silent for {seconds} s and is closed", who=self, seconds=2 * interval)
+            self._close()
+            return
+        if now - feed.last_out >= interval:
+            self._say(b".heartbeat: " + encode(feed.heartbeat()) + b"\n")
+            feed.wrote()
+        due = min(feed.last_out + interval, self._last_in + 2 * interval)
+        self._beat = self._clock.callLater(max(0.01, due - now), self._look)
+
+
+def _unknown_word() -> InvalidArgument:
+    return InvalidArgument("unknown word; `help` lists the words, and every operation has its own name")
