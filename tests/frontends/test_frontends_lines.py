@@ -108,7 +108,7 @@ async def test_a_pipe_that_ends_gets_its_answers(tmp_path):
         room.access.delay = 0.05
         room.broker.quote("IBM", "99.99", "100.01")
         client = await room.connect()
-        client.send("auth alice wonderland noorders noexecutions noaccounts", "marketorder IBM 10")
+        client.send('auth alice wonderland {"account":"DU1"}', "marketorder IBM 10")
         client.pump.transport.loseWriteConnection()
         lines = await client.closed()
         assert any(line.startswith("memory.order: {") for line in lines)
