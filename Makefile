@@ -19,7 +19,7 @@ venv-ibapi10:  ## the same with the newer generation of the TWS API
 	@service/venv.sh $(VENV10) ibapi10
 
 run: venv  ## a gateway to the simulated market, with a user and password of its own
-	@exec $(BIN)/python -m txtrader.quickstart .run
+	@exec $(BIN)/python -m txtrader.daemon.quickstart .run
 
 test: venv venv-ibapi10  ## style, types, house rules, tests on both generations of the TWS API
 	@failed=; for part in check pytest-ibapi10 pytest; do \
@@ -45,7 +45,7 @@ soak: venv  ## the long runs
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
 docs: venv  ## write what is generated: docs/settings.md, etc/txtrader
-	$(BIN)/python -m txtrader.settings_doc docs/settings.md etc/txtrader
+	$(BIN)/python -m txtrader.settings.reference docs/settings.md etc/txtrader
 
 install:  ## as root: user, /etc/txtrader, the service (MODE=demo or tws)
 	@service/install.sh $(or $(MODE),demo)

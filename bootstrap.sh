@@ -16,13 +16,16 @@ main() {
         [ -n "${TXTRADER_SOURCE:-}" ] ||
             fail "set TXTRADER_SOURCE to the project's git URL, .tar.gz URL or folder, or run this from a clone"
         here=
+        # A folder is used where it is: the installation copies what it needs.
+        [ ! -f "$TXTRADER_SOURCE/service/install.sh" ] || here=$(cd "$TXTRADER_SOURCE" && pwd)
     fi
     need=
     has python3 || need="$need python3"
     { has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; } || need="$need python3-venv"
     has setuidgid || need="$need daemontools"
     has pgrep || need="$need procps"
-    case "$here${TXTRADER_SOURCE:-}" in
+    case "${here:-$TXTRADER_SOURCE}" in
+    /*) ;;
     *.tar.gz) has curl || need="$need curl ca-certificates" ;;
     *://* | *@*:* | *.git) has git || need="$need git ca-certificates" ;;
     esac
@@ -52,11 +55,7 @@ fetch() { # SOURCE FOLDER
         curl -fsSL "$1" | tar -xz -C "$2" --strip-components 1
         ;;
     *)
-        if [ -d "$1" ] && [ ! -d "$1/.git" ] && [ -f "$1/service/install.sh" ]; then
-            cp -R "$1" "$2"
-        else
-            git clone -q --depth 1 "$1" "$2"
-        fi
+        git clone -q --depth 1 "$1" "$2"
         ;;
     esac
     [ -f "$2/service/install.sh" ] || fail "$1 is not txTrader"

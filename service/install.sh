@@ -62,7 +62,8 @@ put TXTRADER_PASSWORD "$(random)"
 if [ ! -e "$settings/users" ]; then
     password=$(random)
     (umask 027 && printf '%s\n' "$password" |
-        "$home/venv/bin/txtrader" users hash admin --role admin --password-stdin >"$settings/users")
+        "$home/venv/bin/txtrader" users hash admin --role admin --password-stdin >"$settings/.users")
+    mv "$settings/.users" "$settings/users"
     say "user admin, role admin, password $password (kept as a hash only: write it down)"
 fi
 chown root:txtrader "$settings/users"
@@ -114,7 +115,7 @@ systemd)
 esac
 echo "$supervisor" >"$home/service/$name/supervisor"
 
-setuidgid txtrader "$home/venv/bin/txtraderd" --check-config --mode "$mode" --envdir "$settings" ||
+env -i PATH="$PATH" setuidgid txtrader "$home/venv/bin/txtraderd" --check-config --mode "$mode" --envdir "$settings" ||
     fail "the settings in $settings are not right; see the lines above"
 say "installed: service $name under $supervisor; lines on port $(head -n 1 "$settings/TXTRADER_${upper}_TCP_PORT")," \
     "HTTP on $(head -n 1 "$settings/TXTRADER_${upper}_HTTP_PORT")"

@@ -65,7 +65,7 @@ def _daemon_command(
     if daemon and settings.daemon_logfile == "-":
         _refuse(["TXTRADER_DAEMON_LOGFILE: a daemon in the background needs a file for its log"])
 
-    from txtrader import process
+    from txtrader.daemon import process
 
     report = process.go_to_background() if daemon else None
     process.limit_process(settings.max_clients + 1024)
@@ -89,7 +89,7 @@ def _check_config() -> int:
     except SettingsError as error:
         _say(error.problems)
         return 1
-    from txtrader.service_check import check_settings
+    from txtrader.service.check import check_settings
 
     problems = check_settings(settings)
     _say([*settings.warnings, *problems])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txtrader.settings import Settings, SettingsError, is_loopback
-from txtrader.settings_table import IGNORED, LATER, SETTINGS
+from txtrader.settings.table import IGNORED, LATER, SETTINGS
 
 
 def problems_of(environ: dict[str, str], **options: object) -> list[str]:

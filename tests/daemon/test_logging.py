@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
-from txtrader.logging import (
+from txtrader.daemon.logging import (
     JsonFormatter,
     LogObserver,
     LogWriter,

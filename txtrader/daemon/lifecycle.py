@@ -18,9 +18,9 @@ from twisted.logger import Logger, LogLevel, globalLogBeginner
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from txtrader import process
+from txtrader.daemon import process
+from txtrader.daemon.logging import JsonFormatter, LogObserver, LogWriter, TextFormatter, open_log, take_over_stdlib
 from txtrader.errors import ConfigError
-from txtrader.logging import JsonFormatter, LogObserver, LogWriter, TextFormatter, open_log, take_over_stdlib
 from txtrader.settings import Settings
 from txtrader.version import __version__
 

@@ -26,6 +26,7 @@ __all__ = [
     "password",
     "path",
     "port",
+    "route",
     "size",
     "text",
     "timezone",
@@ -213,6 +214,18 @@ def clock_time(text: str) -> str:
     if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text, re.ASCII):
         raise ValueError("write a time of day as HH:MM")
     return text
+
+
+def route(text: str) -> dict[str, Any]:
+    """Read a route: the name of an exchange or algorithm, or a JSON object `{name: {parameter: value}}`."""
+    found: dict[str, Any] = json_object(text) if text.startswith("{") else {text: None}
+    for name, parameters in found.items():
+        word(name)
+        if parameters is not None and not isinstance(parameters, dict):
+            raise ValueError("the parameters of a route are a JSON object")
+    if len(found) != 1:
+        raise ValueError("a route has exactly one name")
+    return found
 
 
 def json_object(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Later wins: default, envdir, .env, environment, command line.  `TXTRADER_<MODE>_<KEY>` wins over `TXTRADER_<KEY>` for
 that broker, `TXTRADER_<KEY>_FILE` names a file that holds the value, an empty value is an unset one.  What the
-settings are stands in `txtrader.settings_table`.
+settings are stands in `txtrader.settings.table`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from txtrader.errors import ConfigError
-from txtrader.settings_sources import (
+from txtrader.settings.sources import (
     PREFIX,
     Text,
     Texts,
@@ -23,7 +23,7 @@ from txtrader.settings_sources import (
     from_environ,
     read_value_file,
 )
-from txtrader.settings_table import HARMLESS, IGNORED, LATER, MODES, SETTINGS, Setting, SettingsTable
+from txtrader.settings.table import HARMLESS, IGNORED, LATER, MODES, SETTINGS, Setting, SettingsTable
 
 __all__ = ["Settings", "SettingsError", "is_loopback"]
 

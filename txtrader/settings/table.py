@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, overload
 
-from txtrader import settings_kinds as kinds
-from txtrader.settings_sources import PREFIX
+from txtrader.settings import kinds
+from txtrader.settings.sources import PREFIX
 
 __all__ = ["IGNORED", "LATER", "MODES", "SETTINGS", "Setting", "SettingsTable"]
 
@@ -211,7 +211,7 @@ class SettingsTable:
     )
     api_client_id = _given(kinds.integer(0, 2**31 - 1), "0", "The TWS client id; 0 also sees the orders made by hand.")
     api_account = _maybe(kinds.word, "The account of orders that name none.")
-    api_route = _maybe(kinds.text, "The route of orders that name none: an exchange, or JSON.")
+    api_route = _maybe(kinds.route, "The route of orders that name none: an exchange, or JSON.")
     api_timezone = _given(kinds.timezone, "America/New_York", "The zone of bars, `time` and `uptime`.")
     time_offset = _given(kinds.integer(-1440, 1440), "0", "Added to the broker's clock in answers.", unit="min")
     market_data_type = _given(

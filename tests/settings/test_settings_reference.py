@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from txtrader.settings import Settings
-from txtrader.settings_doc import envdir_files, reference_page
+from txtrader.settings.reference import envdir_files, reference_page
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_reference_page_is_in_step() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from txtrader.quickstart import prepare, tell
+from txtrader.daemon.quickstart import prepare, tell
 
 
 @pytest.fixture

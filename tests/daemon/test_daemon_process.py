@@ -16,7 +16,7 @@ import pytest
 from txtrader.version import __version__
 
 COMMAND = [sys.executable, "-m", "txtrader.cli", "daemon"]
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 TAC = """
 import os
@@ -24,7 +24,7 @@ from twisted.application import service
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from txtrader.daemon import Daemon
+from txtrader.daemon.lifecycle import Daemon
 from txtrader.errors import ConfigError
 from txtrader.settings import Settings
 

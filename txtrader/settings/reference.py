@@ -1,6 +1,6 @@
 """Write what is said about settings: the reference page, and the envdir with a file for each.
 
-`python -m txtrader.settings_doc DOCS_PAGE ENVDIR` writes both; a test keeps the committed ones in step.
+`python -m txtrader.settings.reference DOCS_PAGE ENVDIR` writes both; a test keeps the committed ones in step.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from txtrader.settings_table import IGNORED, LATER, SETTINGS, Setting
+from txtrader.settings.table import IGNORED, LATER, SETTINGS, Setting
 
 __all__ = ["envdir_files", "reference_page"]
 
 _OPENING = """\
 # Settings
 
-This page is generated from `txtrader/settings_table.py` (`make docs`).
+This page is generated from `txtrader/settings/table.py` (`make docs`).
 
 A setting is a variable. Later wins: its default, an envdir (`txtraderd --envdir DIR`, a folder with one file for each
 variable, as daemontools reads it; `/etc/txtrader` in the installed service), a `.env` file in the working directory,

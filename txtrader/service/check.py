@@ -1,0 +1,23 @@
+"""Whether settings that are each right describe a daemon that can start; for `--check-config` and the start itself."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from txtrader.settings import Settings
+
+__all__ = ["adapter_name", "check_settings"]
+
+
+def adapter_name(mode: str, settings: Settings) -> str:
+    """Return the module of a mode's adapter: that of the wire in mode demo."""
+    return f"txtrader.adapters.{settings.demo_wire if mode == 'demo' else mode}"
+
+
+def check_settings(settings: Settings) -> list[str]:
+    """Return what is wrong, a line each: a mode without adapter, nobody who could log in."""
+    problems = []
+    for mode in settings.mode:
+        if not mode.isidentifier() or find_spec(adapter_name(mode, settings)) is None:
+            problems.append(f"TXTRADER_MODE: {mode!r} is not offered by this version; there are demo and tws")
+    return problems
