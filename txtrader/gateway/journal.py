@@ -41,6 +41,7 @@ __all__ = ["Head", "Journal", "JournalItem", "JournalReactor", "JournalState", "
 
 _RETRY = 1.0  # seconds between attempts while the disk refuses writes
 _PRUNE = 600.0  # seconds between rounds of forgetting
+_QUIET = 1.0  # seconds without a write in which a checkpoint disturbs nobody
 _GROUP = 512  # the most items of one transaction, so that the first of them does not wait for ever
 _PAGE = 1_000  # the most events of one read
 _INT64 = 1 << 63
@@ -52,6 +53,8 @@ _Done = Callable[[Any, BaseException | None], None]
 
 class JournalReactor(Protocol):
     """What the journal needs of a reactor: timers, and a way in for its thread."""
+
+    def seconds(self) -> float: ...
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall: ...
 
@@ -126,6 +129,8 @@ class Journal:
         self._holds = 0
         self._retry_call: IDelayedCall | None = None
         self._prune_call: IDelayedCall | None = None
+        self._quiet_call: IDelayedCall | None = None
+        self._written_at = 0.0
         self._closing: list[Deferred[None]] | None = None
         self._is_closed = False
         self._fatal: str | None = None
@@ -247,10 +252,10 @@ class Journal:
             done.callback(None)
 
     def _cancel_calls(self) -> None:
-        for call in (self._retry_call, self._prune_call):
+        for call in (self._retry_call, self._prune_call, self._quiet_call):
             if call is not None and call.active():
                 call.cancel()
-        self._retry_call = self._prune_call = None
+        self._retry_call = self._prune_call = self._quiet_call = None
 
     # -- asking
 
@@ -350,7 +355,7 @@ class Journal:
         elif self._reads and (self._reads_next or not has_writes):
             self._reads_next = False
             self._read()
-        elif self._store.wants_checkpoint(is_idle=not has_writes) and self.is_available:
+        elif self._wants_checkpoint():
             self._give(self._store.checkpoint, self._upkeep_done)
         elif has_writes:
             self._reads_next = True
@@ -399,6 +404,7 @@ class Journal:
         if error is None:
             self.heads.update(batch.heads)
             self._digests.update(batch.digests)
+            self._written_at = self._reactor.seconds() if self._reactor is not None else 0.0
             self._become_available()
             self._next_job()  # the thread writes the next group while this one is told
             self._tell(group)
@@ -507,6 +513,23 @@ class Journal:
             done.errback(Failure(error))
 
     # -- reading and upkeep
+
+    def _wants_checkpoint(self) -> bool:
+        """Tell whether a checkpoint is due; where only a quiet moment is needed, come back when it is quiet."""
+        reactor = self._reactor
+        assert reactor is not None
+        if not self.is_available:
+            return False
+        is_quiet = not self._queue and reactor.seconds() - self._written_at >= _QUIET
+        if self._store.wants_checkpoint(is_quiet):
+            return True
+        if self._quiet_call is None and not is_quiet and self._store.wants_checkpoint(True):
+            self._quiet_call = reactor.callLater(_QUIET, self._look_again)
+        return False
+
+    def _look_again(self) -> None:
+        self._quiet_call = None
+        self._next_job()
 
     def _read(self) -> None:
         channel, after, limit, done = self._reads.popleft()

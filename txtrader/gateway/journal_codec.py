@@ -41,14 +41,22 @@ _executions = msgspec.json.Decoder(Execution, float_hook=Decimal)
 _instruments = msgspec.json.Decoder(Instrument, float_hook=Decimal)
 _bodies = msgspec.json.Decoder(list[Any], float_hook=Decimal)
 
+_PLAIN = frozenset({str, bool, type(None)})
+_INT64 = 1 << 63
+
 
 def _exact(value: Any) -> Any:
     """Return `value` with every Decimal as a JSON number that reads back as that Decimal.
 
-    Raises TypeError for what is no builtin or a float, ValueError for a number that is none.
+    Raises TypeError for what is no builtin or a float, ValueError for a number that is none, OverflowError for one
+    that is too long.
     """
     kind = type(value)
-    if kind is str or value is None or kind is int or kind is bool:
+    if kind in _PLAIN:
+        return value
+    if kind is int:
+        if not -_INT64 <= value < _INT64:
+            raise OverflowError(f"{value} has more than 64 bits")
         return value
     if kind is Decimal:
         if not value.is_finite():
@@ -56,7 +64,7 @@ def _exact(value: Any) -> Any:
         text = str(value)
         return msgspec.Raw((text if "." in text or "E" in text else text + "e0").encode())
     if kind is dict or isinstance(value, Mapping):
-        return {str(key): _exact(part) for key, part in value.items()}
+        return {str(key): part if type(part) in _PLAIN else _exact(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_exact(part) for part in value]
     if isinstance(value, str):  # a word of an enumeration

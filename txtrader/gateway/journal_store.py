@@ -41,8 +41,8 @@ __all__ = ["Batch", "JournalStore", "KeyBound", "SyncFailed", "WriteFailed", "ma
 _EPOCH_OF_STAMPS = 1_577_836_800  # 2020-01-01, so that the seconds of a stamp stay short
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SECOND = 1_000_000_000
-_CHECKPOINT_ROWS = 2_000  # a few MiB of log
-_FORCED_ROWS = 4 * _CHECKPOINT_ROWS
+_QUIET_ROWS = 500  # a checkpoint is due in a quiet moment
+_LOG_SIZE = 4 << 20  # some 150 single orders, or many more in groups; folding it in takes some 10 ms
 _PRUNE_ROWS = 500  # a few ms, while orders wait
 _CHUNKS = (64, 8, 1)
 
@@ -120,6 +120,7 @@ class JournalStore:
         self.recovered: str | None = None  # why a new epoch began, if one did because of damage
         self._instruments: dict[Instrument, int] = {}
         self._rows = 0  # written since the last checkpoint
+        self._log_limit = _LOG_SIZE
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         except OSError as error:
@@ -250,6 +251,29 @@ class JournalStore:
             self.stamp = make_stamp(self._now_ns(), self._random_bytes)
         self._connection.execute("INSERT INTO stamps VALUES (?, ?)", (self.stamp, self._now_ns()))
         self._mark()
+        self._grow_log()
+
+    def _grow_log(self) -> None:
+        """Let the log take its space on the disk now.
+
+        A commit that lengthens the log makes the file system sync its own books as well, and takes half as long
+        again.  After a checkpoint the log is written from its beginning, in space that is there already.
+        """
+        run = self._connection.execute
+        try:
+            run("BEGIN IMMEDIATE")
+            # The pages go through the log twice, when they come and when they go.
+            run("INSERT INTO meta VALUES ('journal.space', zeroblob(?))", (_LOG_SIZE // 2,))
+            run("COMMIT")
+            run("DELETE FROM meta WHERE key = 'journal.space'")
+            self.checkpoint()
+        except sqlite3.Error as error:
+            verdict = _verdict(error)
+            if isinstance(verdict, SyncFailed):
+                raise
+            if self._connection.in_transaction:
+                run("ROLLBACK")
+            self._log.warn("journal {path}: no space for a log of {size} bytes", path=self.path, size=_LOG_SIZE)
 
     # -- reading
 
@@ -429,9 +453,18 @@ class JournalStore:
 
     # -- upkeep
 
-    def wants_checkpoint(self, is_idle: bool) -> bool:
-        """Tell whether the log should be folded into the file; early while nobody waits."""
-        return self._rows >= (_CHECKPOINT_ROWS if is_idle else _FORCED_ROWS)
+    def wants_checkpoint(self, is_quiet: bool) -> bool:
+        """Tell whether the log should be folded into the file: in a quiet moment early, else before it grows."""
+        return self._rows > 0 and (self._log_grows() or (is_quiet and self._rows >= _QUIET_ROWS))
+
+    def _log_grows(self) -> bool:
+        return self._log_size() > self._log_limit
+
+    def _log_size(self) -> int:
+        try:
+            return os.stat(self.path + "-wal").st_size
+        except FileNotFoundError:
+            return 0
 
     def checkpoint(self, truncate: bool = False) -> None:
         """Fold the log into the file.  Raises WriteFailed or SyncFailed; due again after as many rows as before."""
@@ -441,6 +474,7 @@ class JournalStore:
         except sqlite3.Error as error:
             verdict = _verdict(error)
             raise (verdict or error) from error
+        self._log_limit = max(self._log_size(), _LOG_SIZE)
         self._sync_mark()
 
     def _sync_mark(self) -> None:
