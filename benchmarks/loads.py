@@ -133,6 +133,47 @@ def calls(port: int, path: str, body: str, connections: int, count: int, login: 
     return {"value": answered / spent, "answer": first.decode("latin-1")[-300:]}
 
 
+def orders(port: int, opening: str, connections: int, count: int) -> dict[str, float]:
+    """Submit orders over many connections, one unanswered on each; answer with acknowledged orders per second."""
+    selector = selectors.DefaultSelector()
+    made: list[socket.socket] = []
+    buffers: dict[int, bytes] = {}
+    for _ in range(connections):
+        one = socket.create_connection(("127.0.0.1", port), timeout=30)
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        one.sendall(opening.encode())
+        buffer = b""
+        while b".Authorized" not in buffer or not buffer.endswith(b"\n"):
+            buffer += one.recv(1 << 16)
+        selector.register(one, selectors.EVENT_READ)
+        buffers[one.fileno()] = b""
+        made.append(one)
+    order = b"@o limitorder IBM 99.5 1\n"
+    sent = answered = 0
+    start = time.perf_counter()
+    for one in made:
+        one.sendall(order)
+        sent += 1
+    while answered < count:
+        for key, _ in selector.select(30):
+            one = key.fileobj  # type: ignore[assignment]
+            *lines, rest = (buffers[key.fd] + one.recv(1 << 16)).split(b"\n")
+            buffers[key.fd] = rest
+            for line in lines:
+                if not line.startswith(b"@o "):
+                    continue
+                if b'"status":"New"' not in line.replace(b": ", b":"):
+                    raise RuntimeError(f"not acknowledged: {line!r}")
+                answered += 1
+                if sent < count:
+                    one.sendall(order)
+                    sent += 1
+    spent = time.perf_counter() - start
+    for one in made:
+        one.close()
+    return {"value": answered / spent}
+
+
 def _response_size(buffer: bytes) -> int | None:
     head, found, _ = buffer.partition(b"\r\n\r\n")
     if not found:
@@ -155,5 +196,6 @@ if __name__ == "__main__":
             "round_trips": lines.round_trips,
             "close": lines.close,
             "calls": calls,
+            "orders": orders,
         }
     )

@@ -28,6 +28,7 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.tws import TwsEndpoint
+from txtrader.exsim.endpoints.tws.options import TwsOptions
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Terms
 from txtrader.model.order import OrderType, Side
@@ -57,6 +58,8 @@ QUICK = {
 """Settings that make a fault test a matter of seconds; the meaning of none of them changes with its size."""
 
 STRANGER = "stranger"
+ACCOUNT = "DU1000001"
+STRANGERS_ACCOUNT = "DU1000002"
 
 
 class Stage:
@@ -75,10 +78,10 @@ class Stage:
     # -- set-up, on the reactor
 
     async def __aenter__(self) -> Stage:
-        self.venue = make_demo_venue(self.reactor, time.time_ns, self.seed, flow="none")
+        self.venue = make_demo_venue(self.reactor, time.time_ns, self.seed, pace="none", has_house=False)
         self.venue.add_observer(self.witness)
         self.venue.start()
-        self.endpoint = TwsEndpoint(self.venue, self.reactor)
+        self.endpoint = TwsEndpoint(self.venue, self.reactor, options=TwsOptions(accounts=(ACCOUNT,)))
         port = await self.endpoint.start()
         self.proxy = FaultProxy(
             self.reactor,
@@ -108,7 +111,7 @@ class Stage:
 
     def do(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `call` on the reactor and wait for its result, also for that of a Deferred."""
-        return blockingCallFromThread(self.reactor, maybeDeferred, call, *args, **kwargs)  # type: ignore[arg-type]
+        return blockingCallFromThread(self.reactor, maybeDeferred, call, *args, **kwargs)
 
     def make_daemon(self, **settings: object) -> Daemon:
         """Make a daemon that was not started; it is closed with the stage."""
@@ -134,7 +137,7 @@ class Stage:
         """Enter an order of a stranger at the venue."""
         terms = Terms(
             listing_id=self.listing_id(symbol),
-            account=self.venue.accounts()[-1],
+            account=STRANGERS_ACCOUNT,
             side=side,
             quantity=Decimal(quantity),
             type=OrderType.LIMIT,

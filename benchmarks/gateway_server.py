@@ -1,0 +1,156 @@
+"""Our side of B2, B3, B4, B6, B9 and B11: the whole gateway with its front ends, on a broker in memory.
+
+Run as a child.  Everything between the adapter and the client's socket is the daemon's own; only the broker is null,
+so that neither its speed nor a wire counts.  Limits per user are raised so that they do not throttle the run.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reactor import reactor, run  # isort: skip - the reactor comes first
+
+from twisted.internet.defer import Deferred
+from txtrader.frontends.xmlrpc import XmlRpcFrontend
+
+from txtrader.frontends.lines import LineFrontend
+from txtrader.gateway.journal_codec import encode_event, encode_order
+from txtrader.gateway.records import order_record
+from txtrader.model.event import StatusEvent
+from txtrader.model.market import Quote
+from txtrader.testing.broker import MemoryBroker
+from txtrader.testing.broker_records import stock
+from txtrader.testing.gateway import PASSWORD, USER, MemoryGateway
+
+LIMITS: dict[str, Any] = {
+    "COMMAND_RATE": 10_000_000,
+    "CANCEL_RATE": 10_000_000,
+    "MAX_SYMBOLS": 100_000,
+    "MAX_CLIENTS": 100_000,
+    "QUEUE_CONFLATE": 64 << 20,
+    "QUEUE_CLOSE": 128 << 20,
+    "QUEUE_TOTAL": 1 << 30,
+}
+
+
+class Server:
+    def __init__(self, symbols: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR"))
+        names = ["IBM", *(f"S{number:05d}" for number in range(1, symbols))]
+        self.broker = MemoryBroker(
+            [stock(name, str(number)) for number, name in enumerate(names, 1)], now_ns=time.time_ns, commission=None
+        )
+        self.gateway = MemoryGateway(reactor, Path(self._folder.name), self.broker, **LIMITS)
+        self.lines = LineFrontend(self.gateway.shared)
+        self.xmlrpc = XmlRpcFrontend(self.gateway.shared)
+        self._serial = 0
+
+    async def start(self) -> dict[str, Any]:
+        await self.gateway.start()
+        tcp = await self.lines.start()
+        http = await self.xmlrpc.start()
+        return {"port": tcp, "http": http, "user": USER, "password": PASSWORD}
+
+    def _quote(self, symbol: str) -> Quote:
+        """Make the next quote; its line has the same length each time, so that bytes can be counted."""
+        self._serial += 1
+        cents = self._serial % 80
+        now = 1_800_000_000_123_456_789  # the same digits each time: the line's length must not change
+        return Quote(
+            symbol=symbol,
+            mode=self.broker.mode,
+            bid=Decimal(10011 + cents % 9) / 100,
+            ask=Decimal("101.11"),
+            bidsize=Decimal(100 + cents),
+            asksize=Decimal(200 + cents),
+            event_time=now,
+            receive_time=now,
+        )
+
+    def broadcast(self, symbol: str, times: int) -> Deferred[dict[str, Any]]:
+        """Let the adapter deliver `times` quotes, one in each turn of the loop."""
+        link = self.gateway.gateway.links[self.broker.mode]
+        finished: Deferred[dict[str, Any]] = Deferred()
+        quotes = [self._quote(symbol) for _ in range(80)]
+        loop = _running_loop()
+        start = time.monotonic_ns()
+        cpu = time.process_time_ns()
+        left = times
+
+        def tick() -> None:
+            nonlocal left
+            link.quoted(quotes[left % 80])
+            left -= 1
+            if left:
+                loop.call_soon(tick)
+            else:
+                finished.callback({"start": start, "cpu": time.process_time_ns() - cpu})
+
+        loop.call_soon(tick)
+        return finished
+
+    def burst(self, symbols: list[str], times: int) -> dict[str, Any]:
+        """Deliver quotes of these symbols in turn, all at once; answer with the CPU spent (ns)."""
+        link = self.gateway.gateway.links[self.broker.mode]
+        quotes = [self._quote(symbol) for symbol in symbols]
+        cpu = time.process_time_ns()
+        for number in range(times):
+            link.quoted(quotes[number % len(quotes)])
+        return {"cpu": time.process_time_ns() - cpu}
+
+    def cpu(self) -> int:
+        """Return the CPU time of this process so far (ns)."""
+        return time.process_time_ns()
+
+    def resident(self) -> int:
+        """Return the resident size in bytes, after collection."""
+        gc.collect()
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def bytes_per_order(self) -> int:
+        """Return the bytes of the records and events that one order puts into the journal."""
+        orders = list(self.gateway.gateway.blotter.orders.values())
+        records = sum(len(encode_order(order)) for order in orders) / len(orders)
+        events = sum(
+            len(encode_event(StatusEvent("order", "order", "memory", order_record(order)), 0)) for order in orders
+        ) / len(orders)
+        return round(records + 2 * events)  # the last record, and the events of intent and acknowledgement
+
+    async def stop(self) -> int:
+        await self.lines.stop()
+        await self.xmlrpc.stop()
+        await self.gateway.stop()
+        self._folder.cleanup()
+        return 0
+
+
+def _running_loop() -> Any:
+    import asyncio
+
+    return asyncio.get_running_loop()
+
+
+if __name__ == "__main__":
+    import sys
+
+    from twisted.internet.defer import ensureDeferred
+
+    server = Server(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    run(
+        lambda: ensureDeferred(server.start()),
+        {
+            "broadcast": server.broadcast,
+            "burst": server.burst,
+            "cpu": server.cpu,
+            "resident": server.resident,
+            "bytes_per_order": server.bytes_per_order,
+            "stop": lambda: ensureDeferred(server.stop()),
+        },
+    )
