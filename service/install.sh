@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install txTrader on this machine, as root: `make install`, `make install MODE=tws`.  May be run again to upgrade.
 #
-# User and group txtrader; the program in /usr/local/lib/txtrader; settings in /etc/txtrader, owned by root, readable
+# User (TXTRADER_DAEMON_USER, else txtrader) and group txtrader; the program in /usr/local/lib/txtrader; settings in /etc/txtrader, owned by root, readable
 # by the group alone; state in /var/lib/txtrader/MODE; the service txtrader.MODE for daemontools in /etc/service, or
 # for systemd where no daemontools is running.  Nothing starts before `make start`.
 #
@@ -23,9 +23,12 @@ fail() { echo "txtrader: $*" >&2; exit 1; }
 command -v setuidgid >/dev/null || fail "daemontools are missing; type: apt-get install daemontools"
 
 # -- user and group
+user=$(head -n 1 "$settings/TXTRADER_DAEMON_USER" 2>/dev/null || true)
+user=${TXTRADER_DAEMON_USER:-${user:-txtrader}}
 getent group txtrader >/dev/null || groupadd --system txtrader
-id txtrader >/dev/null 2>&1 ||
-    useradd --system --gid txtrader --home-dir /var/lib/txtrader --no-create-home --shell /usr/sbin/nologin txtrader
+id "$user" >/dev/null 2>&1 ||
+    useradd --system --gid txtrader --home-dir /var/lib/txtrader --no-create-home --shell /usr/sbin/nologin "$user"
+id -gn "$user" | grep -qx txtrader || fail "the user $user must have txtrader as its first group"
 
 # -- program: built from a copy, so that nothing of root's stays in somebody's clone
 work=$(mktemp -d)
@@ -36,8 +39,8 @@ for part in txtrader setup.py pyproject.toml constraints.txt README.md service; 
 done
 find "$work" -name __pycache__ -prune -exec rm -rf {} +
 sh "$work/service/venv.sh" "$home/venv" daemon ${PYTHON:+"$PYTHON"}
-setuidgid txtrader "$home/venv/bin/python" -c 'import txtrader.cli, twisted.internet' || fail \
-    "the user txtrader cannot run $(readlink -f "$home/venv/bin/python"): it may lie below a closed folder;" \
+setuidgid "$user" "$home/venv/bin/python" -c 'import txtrader.cli, twisted.internet' || fail \
+    "the user $user cannot run $(readlink -f "$home/venv/bin/python"): it may lie below a closed folder;" \
     "install the system's python3 or name another: PYTHON=/usr/bin/python3 make install"
 for command in txtrader txtraderd txtrader_monitor; do
     ln -sfn "$home/venv/bin/$command" "/usr/local/bin/$command"
@@ -53,6 +56,7 @@ put() { # NAME VALUE: unless the file has a value already
     chown root:txtrader "$settings/$1"
     chmod 0640 "$settings/$1"
 }
+[ "$user" = txtrader ] || put TXTRADER_DAEMON_USER "$user"
 for file in "$here"/etc/txtrader/TXTRADER_*; do
     put "$(basename "$file")" ""
 done
@@ -83,10 +87,10 @@ fi
 put "TXTRADER_${upper}_TCP_PORT" "$tcp"
 put "TXTRADER_${upper}_HTTP_PORT" "$http"
 put "TXTRADER_${upper}_DATA_DIR" "/var/lib/txtrader/$mode"
-install -d -o txtrader -g txtrader -m 0750 /var/lib/txtrader "/var/lib/txtrader/$mode"
+install -d -o "$user" -g txtrader -m 0750 /var/lib/txtrader "/var/lib/txtrader/$mode"
 
 # -- service
-install -d -o txtrader -g adm -m 2750 "/var/log/$name"
+install -d -o "$user" -g adm -m 2750 "/var/log/$name"
 mkdir -p "$home/service/$name/log"
 for file in run txtrader.tac log/run; do
     cp "$here/service/$name/$file" "$home/service/$name/$file"
@@ -106,7 +110,7 @@ daemontools)
     ln -sfn "$home/service/$name" "/etc/service/$name"
     ;;
 systemd)
-    cp "$here/service/txtrader@.service" /etc/systemd/system/
+    sed "s/^User=.*/User=$user/" "$here/service/txtrader@.service" >/etc/systemd/system/txtrader@.service
     systemctl daemon-reload
     ;;
 *)
@@ -115,7 +119,7 @@ systemd)
 esac
 echo "$supervisor" >"$home/service/$name/supervisor"
 
-env -i PATH="$PATH" setuidgid txtrader "$home/venv/bin/txtraderd" --check-config --mode "$mode" --envdir "$settings" ||
+env -i PATH="$PATH" setuidgid "$user" "$home/venv/bin/txtraderd" --check-config --mode "$mode" --envdir "$settings" ||
     fail "the settings in $settings are not right; see the lines above"
 say "installed: service $name under $supervisor; lines on port $(head -n 1 "$settings/TXTRADER_${upper}_TCP_PORT")," \
     "HTTP on $(head -n 1 "$settings/TXTRADER_${upper}_HTTP_PORT")"

@@ -204,5 +204,5 @@ def _words(error: BaseException | None) -> str:
         return error.text
     if isinstance(error, CannotListenError):
         reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
-        return f"cannot listen on {error.interface}:{error.port}: {reason}"
+        return f"cannot listen on {error.interface}:{error.port}: {reason}; see TXTRADER_TCP_PORT, TXTRADER_HTTP_PORT"
     return str(error)

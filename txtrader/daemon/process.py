@@ -8,11 +8,14 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from txtrader.errors import ConfigError
 
 __all__ = ["PidFile", "catch_signals", "end_by", "go_to_background", "install_reactor", "limit_process"]
+
+_ONE_SIGNAL = 0.05  # seconds: timeout(1) sends its signal to the process and to its group, which is one wish
 
 
 def limit_process(descriptors: int) -> None:
@@ -51,13 +54,16 @@ def catch_signals(stop: Callable[[str], None], reload: Callable[[], None]) -> No
 
     The calls come in the main thread, between two of its instructions: they should only pass the word on.
     """
-    caught: list[int] = []
+    first: float | None = None
 
     def on_stop(number: int, frame: object) -> None:
-        caught.append(number)
-        if len(caught) > 1:
+        nonlocal first
+        now = time.monotonic()
+        if first is None:
+            first = now
+            stop(signal.Signals(number).name)
+        elif now - first > _ONE_SIGNAL:
             os._exit(128 + number)  # SIGKILL is safe, so this is
-        stop(signal.Signals(number).name)
 
     def on_reload(number: int, frame: object) -> None:
         reload()

@@ -9,6 +9,7 @@ journal last.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -33,7 +34,7 @@ from txtrader.gateway.journal import Journal, Retention
 from txtrader.gateway.link import LinkOptions
 from txtrader.gateway.market import MarketOptions
 from txtrader.gateway.stream import EventStream
-from txtrader.service.check import adapter_name, check_settings
+from txtrader.service.check import adapter_name, check_settings, describe
 from txtrader.settings import Settings, SettingsError
 
 __all__ = ["GatewayService", "gateway_options", "make_application", "make_service", "run"]
@@ -44,6 +45,7 @@ class GatewayService(Daemon):
 
     _log = Logger()
     gateway: Gateway
+    access: Access
     ports: dict[str, int]
 
     async def start_parts(self) -> None:
@@ -53,7 +55,7 @@ class GatewayService(Daemon):
         if problems:
             raise SettingsError(problems)
         self._make_data_dir()
-        access = self._open_access()
+        self.access = self._open_access()
         journal = Journal.open(
             settings.journal_path, now_ns=time.time_ns, retention=Retention(records=settings.key_retention)
         )
@@ -67,7 +69,7 @@ class GatewayService(Daemon):
             clock=reactor,
             now_ns=time.time_ns,
             stream=stream,
-            access=access,
+            access=self.access,
             state=state,
             options=gateway_options(settings),
             on_shutdown=self.on_end,
@@ -82,7 +84,19 @@ class GatewayService(Daemon):
         self.started("the gateway", self.gateway.stop)
         self.gateway.start()
         self._write_ports()
+        # What was loaded lives as long as the daemon: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         self._log.info("the gateway serves: {ports}", ports=", ".join(f"{n} {p}" for n, p in self.ports.items()))
+
+    def reload(self) -> None:
+        """Read the users file anew; a wrong one changes nothing."""
+        try:
+            gone = self.access.reload()
+        except ConfigError as error:
+            self._log.error("the users stay as they are: {reason}", reason=describe(error))
+            return
+        self._log.info("users read anew; ended for {gone}", gone=", ".join(sorted(gone)) or "nobody")
 
     async def _attach(self, mode: str) -> None:
         """Make the adapter of a mode; for mode demo the market that it dials comes first."""

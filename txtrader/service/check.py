@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from txtrader.errors import ConfigError
+from txtrader.gateway.access import Access
 from txtrader.settings import Settings
 
-__all__ = ["adapter_name", "check_settings"]
+__all__ = ["adapter_name", "check_settings", "describe"]
 
 
 def adapter_name(mode: str, settings: Settings) -> str:
@@ -20,4 +25,23 @@ def check_settings(settings: Settings) -> list[str]:
     for mode in settings.mode:
         if not mode.isidentifier() or find_spec(adapter_name(mode, settings)) is None:
             problems.append(f"TXTRADER_MODE: {mode!r} is not offered by this version; there are demo and tws")
+    try:
+        # The real thing, with a clock that stands and threads that never run: nothing is hashed.
+        Access.open(
+            clock=Clock(),
+            in_thread=lambda work: Deferred(),
+            users_file=settings.users_file,
+            username=settings.username,
+            password=settings.password,
+            role=settings.user_role,
+        )
+    except ConfigError as error:
+        problems.append(describe(error))
     return problems
+
+
+def describe(error: ConfigError) -> str:
+    """Return an error's words, the setting by its full name."""
+    if error.path is not None and not error.path.startswith("TXTRADER_"):
+        return f"TXTRADER_{error.path}: {error.message}"
+    return error.text

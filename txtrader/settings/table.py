@@ -194,7 +194,9 @@ class SettingsTable:
     user_role = _given(kinds.choice("view", "trade", "admin"), "trade", "That user's role.")
     users_file = _given(kinds.path, "/etc/txtrader/users", "The users: one `name:role:hash:accounts` a line.")
     allow_loose_files = _given(
-        kinds.boolean, "0", "1: configuration files may be links, belong to anybody or be readable by all."
+        kinds.boolean,
+        "0",
+        "1: files that settings are read from may be links, belong to anybody or be readable by all.",
     )
 
     _group_04 = "State"

@@ -1,0 +1,137 @@
+"""The whole daemon in mode demo, as a process: what it opens, what it writes down, and what keeps it from starting."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from txtrader.service import gateway_options, make_service
+from txtrader.service.check import check_settings
+from txtrader.settings import Settings
+from txtrader.testing.clients import LineClient
+from txtrader.testing.daemon import Daemon
+
+CANARY = "canary-4711-secret"
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    with Daemon(tmp_path, {"MODE": "demo", "PASSWORD": CANARY}) as found:
+        yield found
+
+
+def load(**values: str) -> Settings:
+    return Settings.load({f"TXTRADER_{key}": text for key, text in values.items()})
+
+
+def test_it_serves_soon_writes_down_its_ports_and_ends_in_order(daemon: Daemon) -> None:
+    daemon.start()
+    ports = json.loads(daemon.ports_file.read_text())
+    assert ports["pid"] == daemon.pid
+    assert set(ports) == {"pid", "tcp", "http"}
+    daemon.wait_up()
+    assert daemon.terminate(6) == 0
+    assert not daemon.ports_file.exists()
+    assert not list(daemon.data_dir.glob("*-wal"))  # the journal was closed, not left
+
+
+def test_no_secret_is_in_the_log_nor_in_the_files(daemon: Daemon) -> None:
+    """F48: logins good and bad, at the loudest level."""
+    daemon.start(LOG_LEVEL="debug", LOG_CLIENT_MESSAGES="1", LOG_CXN_EVENTS="1", LOG_API_MESSAGES="1")
+    for line in (f"auth tester {CANARY}", f"AUTH tester {CANARY}", f" auth tester {CANARY}", f"auth {CANARY} x"):
+        with socket.create_connection(("127.0.0.1", daemon.tcp_port), timeout=10) as client:
+            client.sendall(line.encode() + b"\nquit\n")
+            while client.recv(4096):
+                pass
+    assert daemon.terminate(6) == 0
+    assert CANARY not in "\n".join(daemon.lines)
+    for path in daemon.data_dir.iterdir():
+        assert CANARY.encode() not in path.read_bytes()
+
+
+def test_a_second_daemon_on_the_journal_ends_and_names_the_first(daemon: Daemon, tmp_path: Path) -> None:
+    """F19: and it never dials the broker."""
+    daemon.start()
+    with Daemon(tmp_path / "second", {"MODE": "demo", "DATA_DIR": daemon.data_dir}) as second:
+        second.spawn()
+        assert second.wait_end(10) == 1
+        assert str(daemon.pid) in second.tail() and "journal" in second.tail()
+        assert "Connecting" not in second.tail()
+    assert json.loads(daemon.ports_file.read_text())["pid"] == daemon.pid
+
+
+def test_a_taken_port_is_named_and_nothing_is_dialled(daemon: Daemon) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        daemon.spawn(TCP_PORT=port)
+        assert daemon.wait_end(10) == 1
+    assert f"127.0.0.1:{port}" in daemon.tail() and "TXTRADER_TCP_PORT" in daemon.tail()
+    assert "Connecting" not in daemon.tail()
+
+
+def test_orders_in_flight_see_an_orderly_end(daemon: Daemon) -> None:
+    """F24: the client hears of the shutdown, the journal has its order, the exit code is 0."""
+    daemon.start()
+    daemon.wait_up()
+    with LineClient.connect(daemon) as client:
+        order = client.call("market_order", "IBM", 1)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait_end(6) == 0
+    daemon.start()
+    daemon.wait_up()
+    with LineClient.connect(daemon) as client:
+        assert client.call("query_order", order["id"])["id"] == order["id"]
+
+
+def test_hangup_reads_the_users_anew_and_a_bad_file_changes_nothing(daemon: Daemon) -> None:
+    users = daemon.folder / "users"
+    daemon.start(USERS_FILE=users)
+    since = len(daemon.lines)
+    users.write_text("not a users file\n")
+    users.chmod(0o600)
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_line("the users stay as they are: TXTRADER_USERS_FILE", since=since)
+    users.write_text("")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_line("users read anew", since=since)
+    assert daemon.is_running
+
+
+def test_a_mode_without_adapter_and_a_daemon_without_users_are_refused(tmp_path: Path) -> None:
+    nobody = str(tmp_path / "users")
+    assert check_settings(load(MODE="demo", USERNAME="ann", PASSWORD="long enough", USERS_FILE=nobody)) == []
+    problems = check_settings(load(MODE="demo,cqg,../x", USERS_FILE=nobody))
+    assert [problem.split(":")[0] for problem in problems] == ["TXTRADER_MODE", "TXTRADER_MODE", "TXTRADER_USERS_FILE"]
+
+
+def test_the_users_file_must_be_closed_to_others(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text("")
+    users.chmod(0o644)
+    (problem,) = check_settings(load(USERS_FILE=str(users)))
+    assert problem.startswith("TXTRADER_USERS_FILE: ") and "0644" in problem
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_made_is_named(daemon: Daemon) -> None:
+    daemon.spawn(DATA_DIR="/proc/nothing")
+    assert daemon.wait_end(10) == 1
+    assert "TXTRADER_DATA_DIR" in daemon.tail()
+
+
+def test_options_of_the_gateway_follow_the_settings() -> None:
+    options = gateway_options(
+        load(TIMEOUT_ORDER="1.5", API_ROUTE='{"SMART": {"x": 1}}', SUPPRESS_ERROR_CODES="2100,2104", ENABLE_TICKER="0")
+    )
+    assert options.order_timeout == 1.5
+    assert options.default_route == {"SMART": {"x": 1}}
+    assert options.link.suppressed_codes == frozenset({"2100", "2104"})
+    assert not options.market.ticker
+    assert make_service(load(), Clock()).name == "txtrader"
