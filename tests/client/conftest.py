@@ -73,9 +73,8 @@ class HttpGateway:
         handler.send_header("Content-Type", "text/xml")
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
+        handler.close_connection = self.has_last_word
         handler.wfile.write(content.encode())
-        if self.has_last_word:
-            handler.close_connection = True
 
     @property
     def names(self) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from txtrader.errors import ConfigError
-from txtrader.settings_sources import (
+from txtrader.settings.sources import (
     PREFIX,
     Text,
     Texts,
@@ -26,7 +26,7 @@ from txtrader.settings_sources import (
     from_environ,
     read_value_file,
 )
-from txtrader.settings_table import SETTINGS
+from txtrader.settings.table import SETTINGS
 
 __all__ = ["ENVDIR", "ClientConfig"]
 
