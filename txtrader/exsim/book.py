@@ -8,29 +8,32 @@ the same however many orders rest.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-__all__ = ["BUY", "SELL", "Book", "BookOrder", "BookSide", "Level"]
+__all__ = ["ALL_AT_ONCE", "AT_ONCE", "BUY", "RESTS", "SELL", "Book", "BookOrder", "BookSide", "Level"]
 
 BUY = 1
 SELL = -1
+
+RESTS = 0
+AT_ONCE = 1
+ALL_AT_ONCE = 2
 
 
 class BookOrder:
     """What the book knows of an order.
 
     `price` None is a market order.  `leaves` is what is open, of which `reserve` is not shown; `display` is the size
-    of a shown slice, 0 shows all.  `is_immediate` orders never rest; with `is_all_or_nothing` they fill completely
-    or not at all.  `level` is set while the order rests.
+    of a shown slice, 0 shows all.  `life` says whether it may rest (RESTS), trades what it can at once (AT_ONCE), or
+    only if that is all of it (ALL_AT_ONCE).  `level` is set while the order rests.
     """
 
     __slots__ = (
         "display",
-        "is_all_or_nothing",
-        "is_immediate",
         "leaves",
         "level",
+        "life",
         "next",
         "number",
         "prev",
@@ -44,10 +47,8 @@ class BookOrder:
         self.sign = sign
         self.price = price
         self.leaves = quantity
-        self.reserve = 0
-        self.display = 0
-        self.is_immediate = False
-        self.is_all_or_nothing = False
+        self.life = RESTS
+        self.reserve = self.display = 0
         self.level: Level | None = None
         self.prev: BookOrder | None = None
         self.next: BookOrder | None = None
@@ -143,8 +144,23 @@ class BookSide:
             if not keys or key > keys[-1]:
                 keys.append(key)
             else:
-                keys.insert(bisect_left(keys, key), key)
-        level.append(order)
+                insort(keys, key)
+        if order.display:
+            level.append(order)
+            return
+        # Level.append, written out: this is where an engine spends its day
+        leaves = order.leaves
+        level.shown += leaves
+        level.total += leaves
+        level.count += 1
+        order.level = level
+        tail = level.tail
+        if tail is None:
+            level.head = order
+        else:
+            order.prev = tail
+            tail.next = order
+        level.tail = order
 
     def drop(self, level: Level) -> None:
         """Forget a level that has become empty."""

@@ -15,6 +15,7 @@ import msgspec
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from txtrader.exsim.accounts import Account
+from txtrader.exsim.book import ALL_AT_ONCE, AT_ONCE, RESTS
 from txtrader.exsim.charges import commission
 from txtrader.exsim.entry import NEEDS_TRIGGER, check_terms, to_lots, to_ticks
 from txtrader.exsim.executions import Executions
@@ -132,8 +133,7 @@ class Desk:
         terms = order.terms
         if order.display == 0 and terms.display_quantity is not None and terms.display_quantity < terms.quantity:
             order.display = to_lots(terms.display_quantity, order.listing)
-        order.is_immediate = terms.tif in (TimeInForce.IOC, TimeInForce.FOK)
-        order.is_all_or_nothing = terms.tif is TimeInForce.FOK
+        order.life = _LIVES.get(terms.tif, RESTS)
         if terms.type in NEEDS_TRIGGER:
             self._set_trigger(order)
         elif terms.limit_price is not None and terms.type is OrderType.LIMIT:
@@ -423,8 +423,7 @@ class Desk:
         assert market is not None
         old = order.terms
         order.terms, order.extra = terms, extra
-        order.is_immediate = terms.tif in (TimeInForce.IOC, TimeInForce.FOK)
-        order.is_all_or_nothing = terms.tif is TimeInForce.FOK
+        order.life = _LIVES.get(terms.tif, RESTS)
         if terms.tif is not old.tif or terms.expire_time != old.expire_time:
             self._plan_expiry(order)
         if lots <= order.filled_lots:
@@ -437,7 +436,7 @@ class Desk:
             return None
         leaves = lots - order.filled_lots
         same_price = old.limit_price == terms.limit_price
-        if order.level is not None and same_price and leaves <= order.leaves and not order.is_immediate:
+        if order.level is not None and same_price and leaves <= order.leaves and not order.life:
             if leaves < order.leaves:
                 self._resize(order, leaves)
             self._told_replaced(order)
@@ -572,6 +571,7 @@ class Desk:
         self._timer = None
 
 
+_LIVES: dict[TimeInForce, int] = {TimeInForce.IOC: AT_ONCE, TimeInForce.FOK: ALL_AT_ONCE}
 _ENDED_BY: dict[Reason, str] = {
     Reason.GROUP: "another order of the group traded",
     Reason.PARENT: "the order that this one waited for has ended",

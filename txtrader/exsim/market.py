@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from txtrader.exsim.book import Book, BookSide
+from txtrader.exsim.book import AT_ONCE, Book, BookSide
 from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.matching import Matching
 from txtrader.exsim.orders import HouseOrder, Order
@@ -122,7 +122,8 @@ class Market:
         """Enter an order of the house."""
         self._house_number -= 1
         order = HouseOrder(self._house_number, sign, price, lots)
-        order.is_immediate = is_immediate
+        if is_immediate:
+            order.life = AT_ONCE
         self.tape.write("house", self.listing.id, order.number, sign, price, lots)
         self.matching.enter(order)
         return order

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from txtrader.exsim.book import Book, BookOrder
+from txtrader.exsim.book import ALL_AT_ONCE, Book, BookOrder
 from txtrader.exsim.records import Reason
 
 __all__ = ["ANY_PRICE", "MatchSink", "Matching"]
@@ -38,10 +38,12 @@ class Matching:
     is canceled, as it always is where nothing traded.
     """
 
-    __slots__ = ("_dropped", "_executed", "_rested", "book", "market_rests")
+    __slots__ = ("_asks", "_bids", "_dropped", "_executed", "_rested", "book", "market_rests")
 
     def __init__(self, book: Book, sink: MatchSink, *, market_rests: bool = False) -> None:
         self.book = book
+        self._bids = book.bids
+        self._asks = book.asks
         self.market_rests = market_rests
         self._executed = sink.executed
         self._rested = sink.rested
@@ -49,28 +51,24 @@ class Matching:
 
     def enter(self, order: BookOrder) -> None:
         """Process an order that is to trade now: match, then rest or drop what is left."""
-        book = self.book
         sign = order.sign
         limit = order.price
         if sign > 0:
-            own, other = book.bids, book.asks
+            own, other = self._bids, self._asks
         else:
-            own, other = book.asks, book.bids
+            own, other = self._asks, self._bids
         threshold = ANY_PRICE if limit is None else -sign * limit
         keys = other.keys
         traded_at: int | None = None
         if keys and keys[-1] >= threshold:
-            if order.is_all_or_nothing and not other.within(threshold, order.leaves):
+            if order.life == ALL_AT_ONCE and not other.within(threshold, order.leaves):
                 self._dropped(order, Reason.NO_LIQUIDITY)
                 return
             traded_at = self._sweep(order, other, threshold)
             if not order.leaves:
                 return
-        if order.is_immediate:
-            self._dropped(order, Reason.NO_LIQUIDITY)
-            return
-        if limit is None:
-            if traded_at is None or not self.market_rests:
+        if order.life or limit is None:
+            if order.life or traded_at is None or not self.market_rests:
                 self._dropped(order, Reason.NO_LIQUIDITY)
                 return
             limit = order.price = traded_at
@@ -97,14 +95,22 @@ class Matching:
                 level.shown -= quantity
                 level.total -= quantity
                 refreshed = False
-                if quantity == shown:  # this order's turn is over: filled, or a new slice at the end of the queue
-                    level.unlink(resting)
-                    if resting.leaves:
+                if quantity == shown:  # this order's turn is over
+                    if resting.leaves:  # a new slice at the end of the queue
+                        level.unlink(resting)
                         level.append(resting)
                         refreshed = True
-                    elif level.head is None:
-                        keys.pop()
-                        del levels[level.key]
+                    else:  # filled: the head leaves, which is Level.unlink where there is nobody before it
+                        after = resting.next
+                        level.head = after
+                        level.count -= 1
+                        resting.level = None
+                        if after is None:
+                            level.tail = None
+                            keys.pop()
+                            del levels[level.key]
+                        else:
+                            after.prev = resting.next = None
                 executed(order, resting, price, quantity)
                 if refreshed:
                     self._rested(resting)

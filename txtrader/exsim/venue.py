@@ -165,8 +165,8 @@ class Venue:
             day_end=self._floor.day_end,
             tell=self._tell,
             on_idle=self._settle,
-            # An order id is never used twice, not even by the next run: it counts from the second of the start.
-            first_number=1_000_000 + started * 8 % 2_000_000_000,
+            # No order id is used twice, not even by the next run: it counts from the second of the start.
+            first_number=1_000_000 + started * 4 % 900_000_000,
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
         )
 
