@@ -34,7 +34,7 @@ from txtrader.gateway.journal_codec import (
 )
 from txtrader.gateway.journal_records import Head, JournalItem, JournalState, KeyRecord, Retention
 from txtrader.gateway.journal_schema import channel_base
-from txtrader.gateway.journal_store import Batch, JournalStore, KeyBound, SyncFailed, WriteFailed, make_stamp
+from txtrader.gateway.journal_store import OWN_META, Batch, JournalStore, KeyBound, SyncFailed, WriteFailed, make_stamp
 from txtrader.model.event import DURABLE_CHANNELS, StatusEvent
 
 __all__ = ["Head", "Journal", "JournalItem", "JournalReactor", "JournalState", "KeyRecord", "Retention"]
@@ -81,6 +81,8 @@ class _Entry:
         self.keys = item.keys
         for name, value in item.meta.items():
             f"{name}{value}".encode()
+            if name.startswith(OWN_META):
+                raise ValueError(f"{name}: such names are the journal's own")
         self.meta = dict(item.meta)
         for event in item.events:
             if event.channel not in DURABLE_CHANNELS:

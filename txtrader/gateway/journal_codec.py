@@ -72,12 +72,9 @@ def _exact(value: Any) -> Any:
     raise TypeError(f"{kind.__name__} is no value for the journal")
 
 
-def checksum(*parts: bytes) -> int:
+def checksum(record: bytes) -> int:
     """Compute the CRC-32 that guards a record against rotten bytes, which SQLite itself does not notice."""
-    crc = 0
-    for part in parts:
-        crc = zlib.crc32(part, crc)
-    return crc
+    return zlib.crc32(record)
 
 
 def encode_instrument(instrument: Instrument) -> bytes:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+import msgspec
 from twisted.logger import Logger
 
 from txtrader.errors import ConfigError
@@ -36,7 +37,7 @@ from txtrader.gateway.journal_schema import SEQ_BITS, channel_base, migrate
 from txtrader.model.event import DURABLE_CHANNELS
 from txtrader.model.instrument import Instrument
 
-__all__ = ["Batch", "JournalStore", "KeyBound", "SyncFailed", "WriteFailed", "make_stamp"]
+__all__ = ["OWN_META", "Batch", "JournalStore", "KeyBound", "SyncFailed", "WriteFailed", "make_stamp"]
 
 _EPOCH_OF_STAMPS = 1_577_836_800  # 2020-01-01, so that the seconds of a stamp stay short
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -45,6 +46,8 @@ _QUIET_ROWS = 500  # a checkpoint is due in a quiet moment
 _LOG_SIZE = 4 << 20  # some 150 single orders, or many more in groups; folding it in takes some 10 ms
 _PRUNE_ROWS = 500  # a few ms, while orders wait
 _CHUNKS = (64, 8, 1)
+_KEY_FIELDS = KeyRecord.__struct_fields__
+OWN_META = "journal."  # what begins so in `meta` is the journal's own
 
 
 class WriteFailed(Exception):
@@ -79,6 +82,10 @@ class Batch:
         self.events: list[tuple[int, bytes, bytes]] = []  # (row id, body, digest)
         self.heads: dict[str, Head] = {}  # where the channels stand after it, those that move
         self.digests: dict[str, bytes] = {}  # of these heads, in full
+
+
+def _key_bytes(key: KeyRecord) -> bytes:
+    return repr(msgspec.structs.astuple(key)).encode()
 
 
 def _digits(number: int, width: int) -> str:
@@ -201,7 +208,7 @@ class JournalStore:
                 expected += 1
                 if key != expected:
                     return f"channel {channel} has a gap before event {key - first}"
-                digest = link(digest, body)
+                digest = link(digest, body) if type(body) is bytes else b""
                 if digest != kept:
                     return f"the chain of channel {channel} breaks at event {key - first}"
             self.heads[channel] = Head(epoch=self.epoch, seq=expected - first, tag=tag_of(digest))
@@ -279,6 +286,12 @@ class JournalStore:
 
     def load(self) -> JournalState:
         """Read the last record of everything; raises ConfigError for a rotten one."""
+        try:
+            return self._load()
+        except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
+            raise ConfigError(f"cannot read the journal {self.path}: {error}", path="JOURNAL") from error
+
+    def _load(self) -> JournalState:
         run = self._connection.execute
         instruments: dict[int | None, Instrument | None] = {None: None}
         for number, record, crc in run("SELECT id, record, crc FROM instruments"):
@@ -295,16 +308,15 @@ class JournalStore:
             executions.append(decode_execution(record, instruments[number]))
         keys = []
         for *fields, crc in run("SELECT user, account, client_order_id, digest, order_id, crc FROM keys"):
-            self._check("key", fields[2], crc, *(field.encode() for field in fields))
-            user, account, client_order_id, digest, order_id = fields
-            keys.append(
-                KeyRecord(user=user, account=account, client_order_id=client_order_id, digest=digest, order_id=order_id)
-            )
+            key = KeyRecord(**dict(zip(_KEY_FIELDS, fields, strict=True)))
+            self._check("key", key.client_order_id, crc, _key_bytes(key))
+            keys.append(key)
         meta = dict(run("SELECT key, value FROM meta").fetchall())
+        meta = {name: value for name, value in meta.items() if not name.startswith(OWN_META)}
         return JournalState(orders=orders, executions=executions, keys=keys, meta=meta, heads=dict(self.heads))
 
-    def _check(self, kind: str, name: object, crc: int, *parts: bytes) -> None:
-        if checksum(*parts) != crc:
+    def _check(self, kind: str, name: object, crc: int, record: bytes) -> None:
+        if type(record) is not bytes or checksum(record) != crc:
             raise ConfigError(
                 f"the journal {self.path} is damaged: {kind} {name} is not as it was written; "
                 "restore a backup, or move it away to begin anew",
@@ -392,8 +404,7 @@ class JournalStore:
     def _insert_keys(self, keys: Sequence[KeyRecord]) -> None:
         rows = []
         for key in keys:
-            fields = (key.user, key.account, key.client_order_id, key.digest, key.order_id)
-            rows.append((*fields, checksum(*(field.encode() for field in fields))))
+            rows.append((*msgspec.structs.astuple(key), checksum(_key_bytes(key))))
         if self._insert("INSERT INTO keys VALUES", rows, "ON CONFLICT DO NOTHING") == len(rows):
             return
         for key in keys:  # some were there: they must be the same
