@@ -119,7 +119,7 @@ RESPONSE_LAYOUTS: dict[tuple[int, str], tuple[Node, ...]] = {
     (56, "deltaNeutralValidation"): parts("#1 reqId:i conId:i delta:d price:d"),
     (57, "tickSnapshotEnd"): _END,
     (58, "marketDataType"): parts("#1 reqId:i marketDataType:i"),
-    (59, "commissionReport"): parts("#1 execId:s commission:m currency:s realizedPNL:m yield:m yieldRedemptionDate:i"),
+    (59, "commissionReport"): parts("#1 execId:s commission:m currency:s realizedPNL:m yield_:m yieldRedemptionDate:i"),
     (61, "position"): parts("#3 account:s", CONTRACT_11, "position:d avgCost:d"),
     (62, "positionEnd"): _VERSION,
     (63, "accountSummary"): parts("#1 reqId:i account:t tag:t value:t currency:t"),

@@ -1,0 +1,162 @@
+"""The listening end of the simulated TWS: who is connected, who hears what, and the faults on command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from txtrader.exsim.endpoints.tws.connection import TwsConnection
+from txtrader.exsim.endpoints.tws.fault_controls import FaultControls
+from txtrader.exsim.endpoints.tws.faults import Faults
+from txtrader.exsim.endpoints.tws.listings import Listings
+from txtrader.exsim.endpoints.tws.options import TwsOptions
+from txtrader.exsim.endpoints.tws.order_desk import OrderDesk
+from txtrader.exsim.endpoints.tws.times import Zone
+from txtrader.exsim.venue import Venue
+from txtrader.net.outbound import OutboundPool
+from txtrader.net.pump import Pump
+
+__all__ = ["TwsEndpoint"]
+
+FARM_NOTICES = (
+    (2104, "Market data farm connection is OK:usfarm"),
+    (2106, "HMDS data farm connection is OK:ushmds"),
+    (2158, "Sec-def data farm connection is OK:secdefil"),
+)
+
+
+class _Clients(Factory):
+    noisy = False
+
+    def __init__(self, endpoint: TwsEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def buildProtocol(self, addr: IAddress | None) -> Pump | None:
+        return self._endpoint.build(addr)
+
+
+class TwsEndpoint(FaultControls):
+    """A simulated TWS: translates between API clients and a venue, which alone decides.
+
+    `reactor` listens and tells the time (a `MemoryReactorClock` does as well); orders and ids live as long as this
+    object, whoever disconnects.  `start` answers the port.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        venue: Venue,
+        reactor: Any,
+        *,
+        port: int = 0,
+        interface: str = "127.0.0.1",
+        options: TwsOptions | None = None,
+    ) -> None:
+        self.venue = venue
+        self.reactor = reactor
+        self.options = options or TwsOptions()
+        self.zone = Zone(self.options.time_zone)
+        self.listings = Listings(self)
+        self.faults = Faults(reactor)
+        self.pool = OutboundPool(reactor)
+        self.connections: list[TwsConnection] = []
+        self.by_client: dict[int, TwsConnection] = {}
+        self.groups: dict[int, str] = {}
+        self.bulletins: list[tuple[int, str, str]] = []
+        self.sessions = 0
+        self.desk = OrderDesk(self)
+        self.is_silent = False
+        self.is_deaf = False
+        self._port_number = port
+        self._interface = interface
+        self._port: IListeningPort | None = None
+        self._is_refusing = False
+
+    # -- life
+
+    def start(self) -> Deferred[int]:
+        """Listen; answers the port number."""
+        self.venue.add_observer(self.desk)
+        return maybeDeferred(self._listen)
+
+    def stop(self) -> Deferred[None]:
+        """Stop listening and drop everyone; the Deferred fires when the port is free."""
+        self.venue.remove_observer(self.desk)
+        self.faults.clear()
+        for connection in list(self.connections):
+            connection.drop()
+        return self._unlisten()
+
+    @property
+    def port(self) -> int:
+        """The port number, known once started."""
+        return self._port_number
+
+    def _listen(self) -> int:
+        if self._port is None:
+            self._port = self.reactor.listenTCP(self._port_number, _Clients(self), interface=self._interface)
+            self._port_number = getattr(self._port.getHost(), "port", self._port_number)
+        return self._port_number
+
+    def _unlisten(self) -> Deferred[None]:
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        return port.stopListening() or succeed(None)
+
+    # -- clients
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that clients see."""
+        return self.options.accounts or self.venue.accounts()
+
+    def build(self, addr: IAddress | None) -> Pump | None:
+        """Make the protocol of a new connection; `addr` is the peer's."""
+        if self._is_refusing:
+            return None
+        connection = TwsConnection(self)
+        self.connections.append(connection)
+        return connection.pump
+
+    def admit(self, connection: TwsConnection, client_id: int) -> bool:
+        """Let a client use an id, unless another one does."""
+        if client_id in self.by_client or len(self.by_client) >= self.options.max_clients:
+            return False
+        self.by_client[client_id] = connection
+        return True
+
+    def started(self, connection: TwsConnection) -> None:
+        """Send a client what it gets unasked when it starts."""
+        assert connection.client_id is not None
+        self.sessions += 1
+        self._log.info(
+            "API client {client} at version {version}", client=connection.client_id, version=connection.version
+        )
+        connection.send("managedAccounts", accountsList=",".join(self.accounts))
+        connection.send("nextValidId", orderId=self.desk.next_order_id(connection.client_id))
+        for code, text in FARM_NOTICES:
+            connection.error(-1, code, text)
+        if self.options.downloads_open_orders:
+            self.desk.send_open_orders(connection)
+
+    def forget(self, connection: TwsConnection) -> None:
+        """A connection is gone."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+        if connection.client_id is not None and self.by_client.get(connection.client_id) is connection:
+            del self.by_client[connection.client_id]
+
+    def active(self) -> Iterable[TwsConnection]:
+        """List the clients that have started, by a copy."""
+        return list(self.by_client.values())
+
+    def lines_on(self, con_id: int) -> int:
+        """Count the market-data lines that clients have on one contract."""
+        return sum(connection.lines_on(con_id) for connection in self.by_client.values())
