@@ -16,10 +16,9 @@ import uvloop
 
 
 class Receiver(asyncio.Protocol):
-    clients: list[asyncio.Transport] = []
+    clients: list[Any] = []  # transports of uvloop, which are no subclasses of asyncio's
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: Any) -> None:
         self._transport = transport
         transport.set_write_buffer_limits(high=1 << 26)
         self.clients.append(transport)

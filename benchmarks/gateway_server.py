@@ -1,7 +1,8 @@
 """Our side of B2, B3, B4, B6, B9 and B11: the whole gateway with its front ends, on a broker in memory.
 
-Run as a child.  Everything between the adapter and the client's socket is the daemon's own; only the broker is null,
-so that neither its speed nor a wire counts.  Limits per user are raised so that they do not throttle the run.
+Run as a child: `lines` or `xmlrpc`, then the number of symbols.  Everything between the adapter and the client's
+socket is the daemon's own; only the broker is null, so that neither its speed nor a wire counts.  Limits per user are
+raised so that they do not throttle the run.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from typing import Any
 from benchmarks.reactor import reactor, run  # isort: skip - the reactor comes first
 
 from twisted.internet.defer import Deferred
-from txtrader.frontends.xmlrpc import XmlRpcFrontend
 
-from txtrader.frontends.lines import LineFrontend
+from txtrader.frontends.base import Frontend
 from txtrader.gateway.journal_codec import encode_event, encode_order
-from txtrader.gateway.records import order_record
+from txtrader.gateway.records import order_record, quote_record
 from txtrader.model.event import StatusEvent
 from txtrader.model.market import Quote
 from txtrader.testing.broker import MemoryBroker
@@ -29,14 +29,17 @@ from txtrader.testing.broker_records import stock
 from txtrader.testing.gateway import PASSWORD, USER, MemoryGateway
 
 LIMITS: dict[str, Any] = {
-    "COMMAND_RATE": 10_000_000,
-    "CANCEL_RATE": 10_000_000,
-    "MAX_SYMBOLS": 100_000,
+    "COMMAND_RATE": 1_000_000,
+    "CANCEL_RATE": 1_000_000,
+    "MAX_SYMBOLS": 10_000,
     "MAX_CLIENTS": 100_000,
     "QUEUE_CONFLATE": 64 << 20,
     "QUEUE_CLOSE": 128 << 20,
     "QUEUE_TOTAL": 1 << 30,
 }
+
+
+CYCLE = 20  # different quotes; a broadcast is a multiple of them
 
 
 class Server:
@@ -47,20 +50,23 @@ class Server:
             [stock(name, str(number)) for number, name in enumerate(names, 1)], now_ns=time.time_ns, commission=None
         )
         self.gateway = MemoryGateway(reactor, Path(self._folder.name), self.broker, **LIMITS)
-        self.lines = LineFrontend(self.gateway.shared)
-        self.xmlrpc = XmlRpcFrontend(self.gateway.shared)
-        self._serial = 0
+        self.frontend: Frontend
 
-    async def start(self) -> dict[str, Any]:
+    async def start(self, kind: str) -> dict[str, Any]:
         await self.gateway.start()
-        tcp = await self.lines.start()
-        http = await self.xmlrpc.start()
-        return {"port": tcp, "http": http, "user": USER, "password": PASSWORD}
+        if kind == "lines":
+            from txtrader.frontends.lines import LineFrontend
 
-    def _quote(self, symbol: str) -> Quote:
-        """Make the next quote; its line has the same length each time, so that bytes can be counted."""
-        self._serial += 1
-        cents = self._serial % 80
+            self.frontend = LineFrontend(self.gateway.shared)
+        else:
+            from txtrader.frontends.xmlrpc import XmlRpcFrontend
+
+            self.frontend = XmlRpcFrontend(self.gateway.shared)
+        return {"port": await self.frontend.start(), "user": USER, "password": PASSWORD}
+
+    def _quote(self, symbol: str, number: int = 0) -> Quote:
+        """Make one of 20 quotes; their lines are of one length, so that bytes can be counted."""
+        cents = number % CYCLE
         now = 1_800_000_000_123_456_789  # the same digits each time: the line's length must not change
         return Quote(
             symbol=symbol,
@@ -73,11 +79,14 @@ class Server:
             receive_time=now,
         )
 
-    def broadcast(self, symbol: str, times: int) -> Deferred[dict[str, Any]]:
-        """Let the adapter deliver `times` quotes, one in each turn of the loop."""
+    def broadcast(self, symbol: str, times: int, path: str = "adapter") -> Deferred[dict[str, Any]]:
+        """Deliver `times` quotes, one in each turn of the loop: from the adapter, or events into the `stream`."""
         link = self.gateway.gateway.links[self.broker.mode]
+        publish = self.gateway.stream.publish_ephemeral
         finished: Deferred[dict[str, Any]] = Deferred()
-        quotes = [self._quote(symbol) for _ in range(80)]
+        quotes = [self._quote(symbol, number) for number in range(CYCLE)]
+        records = [quote_record(quote) for quote in quotes]
+        is_from_adapter = path == "adapter"
         loop = _running_loop()
         start = time.monotonic_ns()
         cpu = time.process_time_ns()
@@ -85,7 +94,10 @@ class Server:
 
         def tick() -> None:
             nonlocal left
-            link.quoted(quotes[left % 80])
+            if is_from_adapter:
+                link.quoted(quotes[left % CYCLE])
+            else:
+                publish("quote", "quote", "memory", records[left % CYCLE], key=symbol, symbol=symbol)
             left -= 1
             if left:
                 loop.call_soon(tick)
@@ -124,8 +136,7 @@ class Server:
         return round(records + 2 * events)  # the last record, and the events of intent and acknowledgement
 
     async def stop(self) -> int:
-        await self.lines.stop()
-        await self.xmlrpc.stop()
+        await self.frontend.stop()
         await self.gateway.stop()
         self._folder.cleanup()
         return 0
@@ -142,9 +153,9 @@ if __name__ == "__main__":
 
     from twisted.internet.defer import ensureDeferred
 
-    server = Server(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    server = Server(int(sys.argv[2]) if len(sys.argv) > 2 else 10)
     run(
-        lambda: ensureDeferred(server.start()),
+        lambda: ensureDeferred(server.start(sys.argv[1])),
         {
             "broadcast": server.broadcast,
             "burst": server.burst,

@@ -35,9 +35,8 @@ class Readers:
             self._sockets[made.fileno()] = made
             self._counts[made.fileno()] = 0
             self._opened.append(made.fileno())
-        if until:
-            for number in self._opened[-count:]:
-                self._read_until(self._sockets[number], until.encode())
+            if until:  # one after the other: a server may bound those that have not logged in
+                self._read_until(made, until.encode())
         for number in self._opened[-count:]:
             self._sockets[number].setblocking(False)
             self._epoll.register(number, select.EPOLLIN)
