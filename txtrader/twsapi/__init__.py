@@ -1,1 +1,1 @@
-"""The whole TWS API as a typed client."""
+"""One TWS connection as a typed client: ids, pacing, pending questions, the table of codes."""

@@ -1,0 +1,710 @@
+"""Interactive Brokers' TWS and Gateway, over the socket API, through the installed `ibapi`.
+
+    dial -> greet, agree on a version, log in -> next order id and accounts: Connected, the gateway reconciles
+    error 1100: Stale (TWS lost its own server)    1101, 1102: Connected again, look again
+    two silent heartbeats: Stale, hang up          loss: Disconnected, dial again with a growing, jittered wait
+
+The same client id every time: order ids belong to it.  Orders, market data, bars, accounts and instruments are rooms
+of their own beside this one; here they meet the link.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import msgspec
+from twisted.internet.abstract import isIPAddress
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succeed
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from txtrader.adapters.tws_books import Books
+from txtrader.adapters.tws_history import PERIODS, History
+from txtrader.adapters.tws_instruments import Instruments
+from txtrader.adapters.tws_market import MarketLines
+from txtrader.adapters.tws_orders import ALGORITHMS, EXCHANGES, Orders
+from txtrader.dialects import tws as dialect
+from txtrader.errors import BrokerUnavailable, RemoteProtocolError, TxTraderError
+from txtrader.gateway.adapter import (
+    AdapterSink,
+    BrokerNotice,
+    BrokerSnapshot,
+    Capabilities,
+    LinkState,
+    LinkStatus,
+)
+from txtrader.gateway.tasks import returns_deferred, spawn
+from txtrader.model.execution import CommissionReport, Execution
+from txtrader.model.instrument import Instrument, InstrumentQuery
+from txtrader.model.market import Bar, BarQuery, DataType
+from txtrader.model.order import Order, OrderRequest, OrderType, OrderUpdate, Side, TimeInForce
+from txtrader.net.dial import Backoff, Dialer
+from txtrader.net.pump import Pump
+from txtrader.twsapi.codes import CodeClass, Codes
+from txtrader.twsapi.connection import GLOBAL_ID, Connection, LoginInfo, Timing
+from txtrader.twsapi.ids import OrderIds
+from txtrader.twsapi.pacing import Priority
+from txtrader.wire.tws.ibapi_binding import load_binding
+from txtrader.wire.tws.message import Message
+
+__all__ = ["TwsAdapter", "TwsOptions", "make"]
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+
+_SERVER_LOST, _BACK_DATA_LOST, _BACK_DATA_KEPT = 1100, 1101, 1102
+_COMPETING_LOGIN = 10197
+_MOST_REFUSALS, _REFUSAL_WINDOW = 5, 300.0  # logins that TWS refuses: so many in so many seconds
+_RECHECK_WAIT = 1.0  # seconds: what TWS has to say by itself comes within them
+
+
+class TwsOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the adapter is set to; durations in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 7497
+    client_id: int = 0
+    max_version: int | None = None
+    message_rate: float = 45.0
+    heartbeat: float = 10.0
+    handshake: float = 15.0
+    liveness: float = 60.0
+    data_type: DataType = DataType.LIVE
+    time_offset: int = 0  # nanoseconds added to the broker's clock
+    timeout_default: float = 30.0
+    timeout_symbol: float = 30.0
+    timeout_bars: float = 30.0
+    timeout_snapshot: float = 30.0
+    reconnect: Backoff = Backoff()
+    codes_file: str | None = None
+
+
+def make(
+    settings: Any,
+    reactor: Any,
+    sink: AdapterSink,
+    *,
+    mode: str = "tws",
+    now_ns: Callable[[], int] = time.time_ns,
+    random: random_module.Random | None = None,
+) -> TwsAdapter:
+    """Make the adapter from the settings of its mode; raises ConfigError without ibapi, or with a bad code table."""
+    options = TwsOptions(
+        host=settings.api_host,
+        port=settings.api_port,
+        client_id=settings.api_client_id,
+        max_version=settings.tws_max_version,
+        message_rate=settings.tws_message_rate,
+        heartbeat=settings.heartbeat,
+        data_type=DataType(settings.market_data_type),
+        time_offset=int(settings.time_offset * MINUTE),
+        timeout_default=settings.timeout_default,
+        timeout_symbol=settings.timeout_addsymbol,
+        timeout_bars=settings.timeout_barchart,
+        timeout_snapshot=settings.timeout_position,
+        reconnect=Backoff(minimum=settings.reconnect_min, maximum=settings.reconnect_max),
+        codes_file=settings.tws_codes_file,
+    )
+    return TwsAdapter(options, reactor, sink, mode=mode, now_ns=now_ns, random=random or random_module.Random())
+
+
+class TwsAdapter:
+    """One login at one TWS: the face that `txtrader.gateway.adapter.Adapter` describes."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        options: TwsOptions,
+        reactor: Any,
+        sink: AdapterSink,
+        *,
+        mode: str,
+        now_ns: Callable[[], int],
+        random: random_module.Random,
+    ) -> None:
+        self._binding = load_binding()
+        self.codes = Codes.load(options.codes_file)
+        self._options = options
+        self._reactor = reactor
+        self._sink = sink
+        self._mode = mode
+        self._now_ns = now_ns
+        self._order_ids = OrderIds()
+        self._connection: Connection | None = None
+        self._building: Connection | None = None
+        self._zone: tzinfo = UTC
+        self._logins = 0
+        self._status = LinkStatus(mode=mode, state=LinkState.STARTUP, since=now_ns())
+        self._farms: dict[str, tuple[str, str]] = {}
+        self._refusals: deque[float] = deque(maxlen=_MOST_REFUSALS)
+        self._is_server_lost = False
+        self._is_stopping = False
+        self._stopped: list[Deferred[None]] = []
+        self._open_orders_turn = DeferredLock()
+        self._recheck_call: IDelayedCall | None = None
+        self._commissions: list[CommissionReport] | None = None
+        self._unknown_codes: set[int] = set()
+        self.instruments = Instruments(mode, self._connected, options.timeout_symbol, self._today)
+        self.market = MarketLines(mode, sink, reactor, now_ns, data_type=options.data_type, liveness=options.liveness)
+        self.books = Books(mode, sink, now_ns, self.instruments, timeout=options.timeout_snapshot)
+        self.history = History(reactor, self._connected, self.codes, options.timeout_bars)
+        self.orders = Orders(
+            mode,
+            sink,
+            now_ns,
+            self.instruments,
+            client_id=options.client_id,
+            order_ids=self._order_ids,
+            connected=self._connected,
+            recheck=self.recheck,
+            timeout=options.timeout_default,
+        )
+        self._dialer = Dialer(
+            reactor,
+            self._endpoint,
+            options.reconnect,
+            build=self._build,
+            on_failed=self._dial_failed,
+            random=random,
+        )
+        self._takers: dict[str, Callable[[Message], None]] = {
+            "openOrder": self._live_open_order,
+            "orderStatus": self._live_status,
+            "completedOrder": self._live_completed,
+            "execDetails": self._live_execution,
+            "commissionReport": self._commission,
+            "updateAccountValue": self.books.account_value,
+            "accountUpdateMulti": self.books.account_value,
+            "updatePortfolio": self.books.portfolio,
+            "position": self.books.position_news,
+            "marketDataType": self._data_type,
+            "tickOptionComputation": self.market.option_computed,
+            "managedAccounts": self._accounts_again,
+        }
+        self.capabilities = _capabilities(mode, options, is_old=self._binding.is_old)
+
+    # --- the link ---
+
+    def start(self) -> None:
+        """Begin to dial, and keep the link until `stop`."""
+        self._log.info(
+            "{mode}: ibapi {version} speaks up to server version {top}",
+            mode=self._mode,
+            version=self._binding.version_text,
+            top=self._binding.max_version,
+        )
+        if self._binding.is_old:
+            text = (
+                f"ibapi {self._binding.version_text} serves the simulator and whole-share trading; real TWS refuses it"
+                " currencies, crypto and fractions (10285): for a real account install Interactive Brokers' current"
+                " TWS API (10.x)"
+            )
+            self._log.info("{text}", text=text)
+            self._sink.noticed(BrokerNotice(mode=self._mode, severity="info", message=text))
+        self._dialer.start()
+
+    def stop(self) -> Deferred[None]:
+        """Hang up; fires when nothing of the adapter is left ticking."""
+        self._is_stopping = True
+        if self._recheck_call is not None:
+            self._recheck_call.cancel()
+            self._recheck_call = None
+        self._dialer.stop()
+        connection = self._building
+        if connection is None:
+            self._close_rooms()
+            self._tell_link(LinkState.SHUTDOWN, "stopped")
+            return succeed(None)
+        over: Deferred[None] = Deferred()
+        self._stopped.append(over)
+        connection.close()
+        return over
+
+    def status(self) -> LinkStatus:
+        """Say where the link stands now."""
+        return self._status
+
+    def reload_codes(self) -> None:
+        """Read the code table again; a bad file raises ConfigError and the old table stays."""
+        self.codes.replace_by(Codes.load(self._options.codes_file))
+
+    def _endpoint(self) -> IStreamClientEndpoint:
+        self._tell_link(LinkState.CONNECTING, f"dialling {self._options.host}:{self._options.port}")
+        if isIPAddress(self._options.host):
+            return TCP4ClientEndpoint(self._reactor, self._options.host, self._options.port)
+        return HostnameEndpoint(self._reactor, self._options.host, self._options.port)
+
+    def _build(self) -> Pump:
+        options = self._options
+        self._building = Connection(
+            self._reactor,
+            self,
+            client_id=options.client_id,
+            codes=self.codes,
+            order_ids=self._order_ids,
+            ticks=self.market.ticks,
+            timing=Timing(handshake=options.handshake, heartbeat=options.heartbeat, question=options.timeout_default),
+            message_rate=options.message_rate,
+            max_version=options.max_version,
+        )
+        return self._building.pump
+
+    def _connected(self) -> Connection:
+        """Return the connection that questions go to.  Raises BrokerUnavailable while there is none."""
+        if self._connection is None:
+            raise BrokerUnavailable(f"no working link to TWS ({self._status.reason or self._status.state.value})")
+        return self._connection
+
+    def _dial_failed(self, failure: Failure) -> None:
+        self._tell_link(LinkState.DISCONNECTED, f"cannot connect: {failure.getErrorMessage()}")
+
+    # --- what the connection tells ---
+
+    def logged_in(self, connection: Connection, info: LoginInfo) -> None:
+        """Take up the login: streams are asked for again, the gateway reconciles."""
+        self._connection = connection
+        self._logins += 1
+        self._is_server_lost = False
+        self._farms.clear()
+        self._dialer.succeeded()
+        self._refusals.clear()
+        self._zone = _zone_of(info.connection_time)
+        self._log.info(
+            "{mode}: logged in to TWS, server version {version}, client id {id}, {count} account(s)",
+            mode=self._mode,
+            version=info.server_version,
+            id=self._options.client_id,
+            count=len(info.accounts),
+        )
+        self.orders.new_session()
+        self.books.opened(connection, info.accounts)
+        self.market.opened(connection)
+        if self._options.client_id == 0:
+            # Client 0 may have the orders of the TWS window bound to itself: they become visible and cancellable.
+            self._post(Message("reqAutoOpenOrders", {"bAutoBind": True}))
+        session = f"{self._mode}-{self._now_ns()}-{self._logins}"
+        self._tell_link(LinkState.CONNECTED, "logged in", session=session, login="ok", data_lost=self._logins > 1)
+
+    def fell_silent(self, connection: Connection) -> None:
+        """Say that the link is stale; it is hung up right after, and dialled again."""
+        self.market.suspect()
+        self._tell_link(LinkState.STALE, "TWS has not answered two heartbeats")
+
+    def lost(self, connection: Connection, failure: Failure) -> None:
+        """Take the loss: everything that waited has failed; dial again."""
+        was_ready = self._connection is connection
+        if self._building is connection:
+            self._building = None
+        if was_ready:
+            self._connection = None
+            self.orders.link_lost()
+        self._close_rooms()
+        if self._is_stopping:
+            self._tell_link(LinkState.SHUTDOWN, "stopped")
+            stopped, self._stopped = self._stopped, []
+            for over in stopped:
+                over.callback(None)
+            return
+        wait: float | None = None
+        login = self._status.login if was_ready else None
+        reason = connection.refusal or (
+            "the connection was lost" if was_ready else "TWS closed the connection before the login was through"
+        )
+        if connection.refusal is not None and not was_ready:
+            login = f"refused: {connection.refusal}"
+            wait = self._wait_after_refusal()
+        elif failure.check(RemoteProtocolError):
+            reason = f"{reason}: {failure.getErrorMessage()}"
+        self._log.warn("{mode}: {reason}", mode=self._mode, reason=reason)
+        self._dialer.again(wait)
+        self._tell_link(LinkState.DISCONNECTED, reason, login=login)
+
+    def received(self, connection: Connection, message: Message) -> None:
+        """Take a message that answers no question."""
+        take = self._takers.get(message.name)
+        if take is not None:
+            take(message)
+
+    def reported(self, connection: Connection, code: int, text: str, number: int, kind: CodeClass | None) -> None:
+        """Take an error, warning or remark, by what its number names."""
+        if kind is None and code not in self._unknown_codes:
+            self._unknown_codes.add(code)
+            self._log.warn(
+                "{mode}: TWS says code {code}, which is not in the table: {text}", mode=self._mode, code=code, text=text
+            )
+        if code in self.codes.farms:
+            self._farm_said(code, text)
+            return
+        if kind is CodeClass.CONNECTION:
+            self._link_said(code, text)
+            return
+        line = self.market.line_of(number)
+        if line is not None:
+            if kind is CodeClass.RESUBSCRIBE:
+                self.market.resubscribe(only=line)
+            elif kind is not CodeClass.INFORMATION:
+                is_dead = kind in (CodeClass.REQUEST, CodeClass.ORDER)
+                self.market.failed(line, code, text, is_dead=is_dead)
+        elif number != GLOBAL_ID and not connection.request_ids.owns(number):
+            self.orders.reported(code, text, number, kind)
+        else:
+            severity = {CodeClass.INFORMATION: "info", CodeClass.REQUEST: "error", CodeClass.ORDER: "error"}
+            self._sink.noticed(
+                BrokerNotice(
+                    mode=self._mode,
+                    severity=severity.get(kind, "warning") if kind is not None else "warning",
+                    message=text,
+                    broker_code=code,
+                )
+            )
+
+    def _link_said(self, code: int, text: str) -> None:
+        """Follow what TWS says of its own link."""
+        severity = "warning"
+        if code == _SERVER_LOST:
+            if self._is_server_lost:
+                return  # repeated all night: one change of state
+            self._is_server_lost = True
+            self.market.suspect()
+            if self._connection is not None:
+                self._tell_link(LinkState.STALE, text)
+        elif code in (_BACK_DATA_LOST, _BACK_DATA_KEPT):
+            self._is_server_lost = False
+            severity = "info"
+            is_data_lost = code == _BACK_DATA_LOST
+            connection = self._connection
+            if connection is not None:
+                if is_data_lost:
+                    self.books.opened(connection, self.books.accounts)
+                    self.market.resubscribe()
+                else:
+                    self.market.trust()
+                self._tell_link(LinkState.CONNECTED, text, resync=True, data_lost=is_data_lost)
+        elif code == _COMPETING_LOGIN:
+            self.market.suspect()
+        self._sink.noticed(BrokerNotice(mode=self._mode, severity=severity, message=text, broker_code=code))
+
+    def _farm_said(self, code: int, text: str) -> None:
+        """Keep the state of TWS's data farms; `...:usfarm` names one."""
+        kind, state = self.codes.farms[code]
+        name = text.rpartition(":")[2].strip().split(" ")[0] if ":" in text else kind
+        if self._farms.get(name) == (kind, state):
+            return
+        self._farms[name] = (kind, state)
+        if kind == "market" and state == "broken":
+            self.market.suspect()
+        self._sink.noticed(BrokerNotice(mode=self._mode, severity="info", message=text, broker_code=code))
+        self._status = self._with_farms(self._status)
+        if self._connection is not None:
+            self._sink.link_changed(msgspec.structs.replace(self._status, resync=False, data_lost=False))
+
+    def _with_farms(self, status: LinkStatus) -> LinkStatus:
+        rows = tuple({"name": name, "kind": kind, "state": state} for name, (kind, state) in self._farms.items())
+        return msgspec.structs.replace(status, farms=rows)
+
+    def _wait_after_refusal(self) -> float | None:
+        """Keep to five refused logins in five minutes; None leaves the wait to the backoff."""
+        now: float = self._reactor.seconds()
+        self._refusals.append(now)
+        if len(self._refusals) == _MOST_REFUSALS and now - self._refusals[0] < _REFUSAL_WINDOW:
+            return self._refusals[0] + _REFUSAL_WINDOW - now
+        return None
+
+    def _tell_link(self, state: LinkState, reason: str, **facts: Any) -> None:
+        old = self._status
+        next_attempt = self._dialer.next_attempt
+        status = LinkStatus(
+            mode=self._mode,
+            state=state,
+            session=facts.pop("session", old.session if state in (LinkState.CONNECTED, LinkState.STALE) else None),
+            reason=reason,
+            since=self._now_ns() if state is not old.state else old.since,
+            attempts=self._dialer.attempts,
+            next_attempt=None
+            if next_attempt is None
+            else self._now_ns() + int((next_attempt - self._reactor.seconds()) * SECOND),
+            login=facts.pop("login", old.login),
+            **facts,
+        )
+        self._status = self._with_farms(status)
+        self._sink.link_changed(self._status)
+
+    def _close_rooms(self) -> None:
+        self.market.closed()
+        self.books.closed()
+        self.history.closed()
+
+    def _post(self, message: Message) -> None:
+        try:
+            self._connected().post(message, Priority.ACCOUNT)
+        except TxTraderError as error:
+            self._log.warn("{name} was not sent: {error}", name=message.name, error=error.text)
+
+    # --- the gateway's side ---
+
+    def restore(self, orders: Iterable[Order]) -> None:
+        """Learn the orders of the journal before `start`."""
+        self.orders.restore(orders)
+
+    def reserve(self) -> tuple[str | None, int | None]:
+        """Take the order id and client id of the next order."""
+        return self.orders.reserve()
+
+    def submit(self, order: Order) -> None:
+        """Send a new order; its intent is durable."""
+        self.orders.submit(order)
+
+    def cancel(self, order: Order) -> None:
+        """Ask for the cancel of an order; may be repeated."""
+        self.orders.cancel(order)
+
+    def replace(self, order: Order, by: OrderRequest) -> None:
+        """Ask for a change."""
+        self.orders.replace(order, by)
+
+    def cancel_all(self) -> None:
+        """Ask TWS for its global cancel, which covers every client's orders."""
+        self.orders.cancel_all()
+
+    def subscribe(self, instrument: Instrument) -> None:
+        """Stream an instrument's data, also after each reconnect."""
+        self.instruments.learn(instrument)
+        self.market.subscribe(instrument)
+
+    def unsubscribe(self, instrument: Instrument) -> None:
+        """Stop the stream."""
+        self.market.unsubscribe(instrument)
+
+    @returns_deferred
+    async def resolve(self, query: InstrumentQuery) -> Sequence[Instrument]:
+        """Find the instruments that match, best first."""
+        return await self.instruments.resolve(query)
+
+    @returns_deferred
+    async def bars(self, query: BarQuery) -> Sequence[Bar]:
+        """Fetch bars in ascending time."""
+        self._connected()
+        return await self.history.bars(query)
+
+    def what_if(self, order: Order) -> Deferred[dict[str, Any]]:
+        """Ask what an order would cost, without sending it to a market."""
+        return self.orders.what_if(order)
+
+    @returns_deferred
+    async def broker_time(self) -> int:
+        """Ask TWS for its clock, integer nanoseconds UTC, with the offset of the settings."""
+        answers = await self._connected().ask_shared(
+            "reqCurrentTime", answers=("currentTime",), ends=("currentTime",), timeout=self._options.timeout_default
+        )
+        return int(answers[-1].fields.get("time") or 0) * SECOND + self._options.time_offset
+
+    @returns_deferred
+    async def snapshot(self) -> BrokerSnapshot:
+        """Read open and completed orders, executions and positions; each whole, or the snapshot fails."""
+        connection = self._connected()
+        session = self._status.session or ""
+        now = datetime.fromtimestamp(self._now_ns() // SECOND, self._zone)
+        midnight = int(now.replace(hour=0, minute=0, second=0).timestamp()) * SECOND
+        commissions: list[CommissionReport] = []
+        self._commissions = commissions
+        try:
+            open_orders, completed, executions = await self._read_orders(connection)
+            positions = await self.books.read_positions(connection)
+        finally:
+            if self._commissions is commissions:
+                self._commissions = None
+        return BrokerSnapshot(
+            mode=self._mode,
+            session=session,
+            accounts=self.books.accounts,
+            open_orders=tuple(open_orders),
+            completed_orders=tuple(completed),
+            executions=tuple(executions),
+            commissions=tuple(commissions),
+            positions=tuple(positions),
+            executions_since=midnight,
+            completed_since=midnight,
+        )
+
+    # --- orders and executions as TWS reports them ---
+
+    async def _read_orders(
+        self, connection: Connection
+    ) -> tuple[list[OrderUpdate], list[OrderUpdate], list[Execution]]:
+        """Read open orders, then completed ones, then executions: what ends in between is in a later answer.
+
+        An order that both lists name has ended since the first was read.
+        """
+        timeout = self._options.timeout_snapshot
+        await self._open_orders_turn.acquire()  # the end marker carries no id: one question at a time
+        try:
+            answers = await connection.ask_shared(
+                "reqAllOpenOrders",
+                answers=("openOrder", "orderStatus"),
+                ends=("openOrderEnd",),
+                timeout=timeout,
+                is_news=self.orders.is_of_this_session,
+            )
+        finally:
+            self._open_orders_turn.release()
+        ended, filled = await gatherResults(
+            [
+                connection.ask_shared(
+                    "reqCompletedOrders",
+                    {"apiOnly": False},
+                    answers=("completedOrder",),
+                    ends=("completedOrdersEnd",),
+                    timeout=timeout,
+                ),
+                connection.ask(
+                    "reqExecutions",
+                    {
+                        "clientId": 0,
+                        "acctCode": "",
+                        "time": "",
+                        "symbol": "",
+                        "secType": "",
+                        "exchange": "",
+                        "side": "",
+                    },
+                    ends=("execDetailsEnd",),
+                    priority=Priority.ACCOUNT,
+                    timeout=timeout,
+                ),
+            ],
+            consumeErrors=True,
+        )
+        completed = [self.orders.completed_order(message) for message in ended]
+        gone = {update.permid for update in completed if update.permid is not None}
+        still_open = [update for update in self._merged(answers) if update.permid is None or update.permid not in gone]
+        executions = [made for message in filled if (made := self._execution(message)) is not None]
+        return still_open, completed, executions
+
+    def _merged(self, messages: list[Message]) -> list[OrderUpdate]:
+        """Join the openOrder and orderStatus of each order to one report."""
+        merged: dict[object, OrderUpdate] = {}
+        for message in messages:
+            if message.name == "openOrder":
+                update = self.orders.open_order(message, is_snapshot=True)
+            else:
+                update = self.orders.order_status(message, is_snapshot=True)
+            if update is None:
+                continue
+            key = update.permid or (update.clientid, update.broker_order_id)
+            known = merged.get(key)
+            if known is None:
+                merged[key] = update
+                continue
+            said = {
+                name: value
+                for name in update.__struct_fields__
+                if (value := getattr(update, name)) is not None and name != "is_snapshot"
+            }
+            merged[key] = msgspec.structs.replace(known, **said)
+        return list(merged.values())
+
+    def recheck(self) -> None:
+        """Ask TWS soon how orders stand, once for all who want to know."""
+        if self._recheck_call is None and self._connection is not None:
+            self._recheck_call = self._reactor.callLater(_RECHECK_WAIT, self._recheck)
+
+    def _recheck(self) -> None:
+        self._recheck_call = None
+        if self._connection is not None:
+            spawn(self._look_again(self._connection), self._log, "asking TWS how orders stand")
+
+    async def _look_again(self, connection: Connection) -> None:
+        open_orders, completed, executions = await self._read_orders(connection)
+        for update in (*completed, *open_orders):
+            self._sink.order_updated(update)
+        for execution in executions:
+            self._sink.executed(execution)
+
+    def _live_open_order(self, message: Message) -> None:
+        update = self.orders.open_order(message)
+        if update is not None:
+            self._sink.order_updated(update)
+
+    def _live_status(self, message: Message) -> None:
+        update = self.orders.order_status(message)
+        if update is not None:
+            self._sink.order_updated(update)
+
+    def _live_completed(self, message: Message) -> None:
+        self._sink.order_updated(self.orders.completed_order(message))
+
+    def _live_execution(self, message: Message) -> None:
+        execution = self._execution(message)
+        if execution is not None:
+            self._sink.executed(execution)
+
+    def _execution(self, message: Message) -> Execution | None:
+        """Read an execution; one that cannot be counted is told to the operator, never dropped unseen."""
+        try:
+            return dialect.execution_from_wire(
+                message.fields,
+                self._mode,
+                self.instruments.of(message.fields),
+                receive_time=self._now_ns(),
+                zone=self._zone,
+            )
+        except RemoteProtocolError as error:
+            self._sink.noticed(BrokerNotice(mode=self._mode, severity="error", message=error.message))
+            return None
+
+    def _commission(self, message: Message) -> None:
+        report = dialect.commission_from_wire(message.fields, self._mode)
+        if self._commissions is not None:
+            self._commissions.append(report)
+        self._sink.commissioned(report)
+
+    def _data_type(self, message: Message) -> None:
+        number, kind = message.fields.get("reqId"), message.fields.get("marketDataType")
+        if isinstance(number, int) and isinstance(kind, int):
+            self.market.data_type_changed(number, kind)
+
+    def _accounts_again(self, message: Message) -> None:
+        """Take a changed list of accounts; the one of the login came through `logged_in`."""
+        if self._connection is None:
+            return
+        accounts = tuple(
+            word.strip() for word in str(message.fields.get("accountsList") or "").split(",") if word.strip()
+        )
+        if accounts and accounts != self.books.accounts:
+            self.books.opened(self._connection, accounts)
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._now_ns() // SECOND, self._zone).strftime("%Y%m%d")
+
+
+def _zone_of(connection_time: str) -> tzinfo:
+    """Return the time zone in which a TWS login tells times: the last word of its connection time."""
+    words = connection_time.split(" ", 2)
+    return (dialect.zone_named(words[2].strip()) if len(words) == 3 else None) or UTC
+
+
+def _capabilities(mode: str, options: TwsOptions, *, is_old: bool) -> Capabilities:
+    features = ["replace", "what_if", "oco", "iceberg", "extended_hours", "global_cancel"]
+    if not is_old:
+        features.append("fractional")
+    return Capabilities(
+        mode=mode,
+        order_types=tuple(kind.value for kind in OrderType),
+        tifs=tuple(tif.value for tif in TimeInForce),
+        sides=tuple(side.value for side in Side),
+        periods=tuple(str(period) for period in PERIODS),
+        routes={
+            **{name: {} for name in EXCHANGES},
+            **{name: list(parameters) for name, parameters in ALGORITHMS.items()},
+        },
+        features=tuple(features),
+        limits={"messages_per_second": int(options.message_rate), "market_data_lines": 100},
+    )

@@ -1,0 +1,108 @@
+"""Questions that wait for TWS: each ends in a result, a typed error, its deadline or the loss of the link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from txtrader.errors import BrokerUnavailable
+from txtrader.wire.tws.message import Message
+
+__all__ = ["PendingQuestion"]
+
+_MOST_ANSWERS = 100_000  # messages in one answer; TWS's longest (an option chain) stays well below
+
+
+class PendingQuestion:
+    """One question: what it is called, under which id, until when, and what has come of it.
+
+    Several callers may wait for one question (those without an id on the wire are shared).  `key` is the request id,
+    or the name of the question where the wire has no id.
+    """
+
+    def __init__(
+        self,
+        key: int | str,
+        name: str,
+        *,
+        clock: IReactorTime,
+        on_over: Callable[[PendingQuestion], None],
+        cancel_message: Message | None = None,
+    ) -> None:
+        self.key = key
+        self.name = name
+        self.answers: list[Message] = []
+        self.cancel_message = cancel_message
+        """What to send TWS when nobody waits any more."""
+        self.is_mine: Callable[[Message], bool] | None = None
+        """Which messages of its names belong to it, where the wire gives no id; None for all."""
+        self.is_news: Callable[[Message], bool] | None = None
+        """Which of them others have to hear of as well."""
+        self.has_failed = False
+        self._clock = clock
+        self._on_over = on_over
+        self._waiting: list[Deferred[list[Message]]] = []
+        self._deadline: IDelayedCall | None = None
+        self.is_over = False
+
+    def start_deadline(self, timeout: float) -> None:
+        """Count from now; called when the question leaves."""
+        if not self.is_over and self._deadline is None:
+            self._deadline = self._clock.callLater(timeout, self._too_late, timeout)
+
+    def wait(self) -> Deferred[list[Message]]:
+        """Return a Deferred of the answers, one for each caller; cancelling the last one cancels the question."""
+        waiter: Deferred[list[Message]] = Deferred(self._leave)
+        self._waiting.append(waiter)
+        return waiter
+
+    def collect(self, message: Message) -> None:
+        """Take one message of the answer."""
+        if self.is_over:
+            return
+        if len(self.answers) >= _MOST_ANSWERS:
+            self.fail(BrokerUnavailable(f"{self.name}: TWS answers more than {_MOST_ANSWERS} messages"))
+            return
+        self.answers.append(message)
+
+    def finish(self) -> None:
+        """End with what has been collected."""
+        if self._end():
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                waiter.callback(list(self.answers))
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        self.has_failed = not self.is_over
+        if self._end():
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                waiter.errback(Failure(error))
+
+    def cancel(self) -> None:
+        """Give up: everybody who waits is told so."""
+        self.fail(BrokerUnavailable(f"{self.name} was given up"))
+
+    def _leave(self, waiter: Deferred[list[Message]]) -> None:
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        if not self._waiting:
+            self._end()
+
+    def _too_late(self, timeout: float) -> None:
+        self._deadline = None
+        self.fail(BrokerUnavailable(f"TWS did not answer {self.name} within {timeout:g} s"))
+
+    def _end(self) -> bool:
+        if self.is_over:
+            return False
+        self.is_over = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._on_over(self)
+        return True
