@@ -52,16 +52,17 @@ _MARGINS = frozenset(
 
 
 def unset_or(value: Any) -> Any:
-    """Return a scalar as Decimal, int, str or bool, None for the many spellings of unset; NaN is unset as well."""
+    """Return a scalar as Decimal, int, str or bool, None for the many spellings of unset.
+
+    NaN and the infinities are no price or size either.
+    """
     kind = type(value)
     if kind is float:
-        if value == _UNSET_DOUBLE or value != value:
-            return None
-        return Decimal("Infinity") if math.isinf(value) else Decimal(repr(value))
+        return None if value == _UNSET_DOUBLE or not math.isfinite(value) else Decimal(repr(value))
     if kind is int:
         return None if value in _UNSET_INTEGERS else value
     if kind is Decimal:
-        return None if value in _UNSET_DECIMALS or value.is_nan() else value
+        return None if value in _UNSET_DECIMALS or not value.is_finite() else value
     return value
 
 
@@ -110,6 +111,8 @@ def _spread(source: Any, into: dict[str, Any]) -> None:
             into["softDollarTierName"] = value.name
             into["softDollarTierValue"] = value.val
             into["softDollarTierDisplayName"] = value.displayName
+        elif name == "competeAgainstBestOffset" and value == math.inf:
+            into[name] = Decimal("Infinity")  # the one place where it means something: up to the midpoint
         elif name == "deltaNeutralContract":
             into[name] = None if value is None else _nested(value)
         else:
