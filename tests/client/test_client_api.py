@@ -78,7 +78,19 @@ def test_decimals_are_the_digits_of_the_wire(http_gateway: Any, make: Make) -> N
 @pytest.mark.parametrize(
     ("number", "text", "kind", "shown"),
     [
-        (-32602, "invalid-argument: limit_price: not a decimal number", InvalidArgument, {}),
+        (-32602, "invalid-argument: limit_price: not a decimal", InvalidArgument, {"path": "limit_price"}),
+        (
+            -32602,
+            "invalid-argument: symbol: ambiguous (candidates: SAP@IBIS, SAP@NYSE)",
+            InvalidArgument,
+            {"candidates": ["SAP@IBIS", "SAP@NYSE"], "message": "ambiguous"},
+        ),
+        (
+            -32603,
+            "internal: a bug [incident=7f] [order=TX-1]",
+            InternalError,
+            {"incident": "7f", "order": {"id": "TX-1"}},
+        ),
         (-32004, "not-found: no such order", NotFound, {}),
         (-32021, "risk-denied: over the limit [order=TX-1-000001]", RiskDenied, {"order": {"id": "TX-1-000001"}}),
         (
@@ -184,13 +196,13 @@ def test_what_may_not_be_done_twice_is_not_tried_again(http_gateway: Any, make: 
 
 def test_a_throttled_call_waits_and_goes_again(http_gateway: Any, make: Make) -> None:
     waits: list[float] = []
-    faults = [xmlrpc.client.Fault(-32029, "throttled: too many commands; retry after 0.35 s")]
+    faults = [xmlrpc.client.Fault(-32029, "throttled: too many commands retry after 0.35 s")]
     http_gateway.answers["modify_order"] = lambda *_: faults.pop() if faults else {"id": "TX-1"}
     api = make()
     api._sleep = waits.append
     assert api.modify_order("TX-1", {"limit_price": 1.5}) == {"id": "TX-1"}
     assert waits == [0.35]
-    faults = [xmlrpc.client.Fault(-32029, "throttled: retry after 3600 s")]
+    faults = [xmlrpc.client.Fault(-32029, "throttled: too many commands retry after 3600 s")]
     with pytest.raises(Throttled) as caught:
         api.modify_order("TX-1", {"limit_price": 1.5})
     assert caught.value.retry_after == 3600
@@ -215,7 +227,13 @@ def test_the_account_of_the_session_goes_with_each_order(http_gateway: Any, make
 
 
 def test_an_error_struct_of_2015_is_raised(http_gateway: Any, make: Make) -> None:
-    struct = {"status": "Error", "errorMsg": "no", "errorCode": 201, "id": "TX-1", "code": "broker-rejected"}
+    struct = {
+        "status": "Error",
+        "errorMsg": "broker-rejected: no",
+        "errorCode": 201,
+        "id": "TX-1",
+        "code": "broker-rejected",
+    }
     http_gateway.answers["market_order"] = struct
     with pytest.raises(BrokerRejected, match="no") as caught:
         make().market_order("IBM", 1)

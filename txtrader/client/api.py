@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from txtrader.client.calls import Invocation, is_order, make_invocation, signature_of
 from txtrader.client.config import ClientConfig
-from txtrader.client.transport import NoAnswer, NotSent, Transport, XmlRpcTransport
-from txtrader.errors import BY_CODE, ConfigError, InternalError, LinkError, NotFound, OutcomeUnknown, Throttled
+from txtrader.client.transport import NoAnswer, NotSent, Transport, XmlRpcTransport, error_from_fault
+from txtrader.errors import ConfigError, LinkError, NotFound, OutcomeUnknown, Throttled
 from txtrader.model.operations import OPERATIONS, Operation
 from txtrader.model.order import TERMINAL_STATUSES, OrderStatus
 
@@ -242,9 +242,11 @@ def _unknown(invocation: Invocation, error: LinkError) -> OutcomeUnknown:
 
 def _error_from_struct(result: Mapping[str, Any]) -> Exception:
     """Raise what a gateway with TXTRADER_XMLRPC_ERROR_STRUCTS tells by a struct."""
-    order = None if result.get("id") is None else {"id": result["id"]}
-    kind = BY_CODE.get(str(result.get("code")), InternalError)
-    return kind(str(result["errorMsg"]), order=order, broker_code=result.get("errorCode"))
+    error = error_from_fault(result.get("errorCode"), str(result["errorMsg"]))
+    if error.order is None and result.get("id") is not None:
+        error.order = {"id": result["id"]}
+    error.broker_code = result.get("errorCode")
+    return error
 
 
 def _status_word(word: str) -> str:

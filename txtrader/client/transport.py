@@ -43,8 +43,12 @@ MAX_ANSWER = 256 * 1024 * 1024
 
 MAX_DEPTH = 64  # of elements in an answer; a record in a map in a page needs under twenty
 _CHUNK = 256 * 1024
-_FAULT = re.compile(r"([a-z][a-z0-9-]*): (.*?)(?: \[order=([^\]\s]+)\])?", re.ASCII | re.DOTALL)
-_RETRY_AFTER = re.compile(r"retry after ([0-9]+(?:\.[0-9]+)?) ?s", re.ASCII)
+_FAULT = re.compile(
+    r"(?P<code>[a-z][a-z0-9-]*): (?:(?P<path>[a-z_][a-z0-9_.]*): )?(?P<message>.*?)"
+    r"(?: \(candidates: (?P<candidates>[^)]*)\))?(?: \[incident=(?P<incident>[^\]\s]+)\])?"
+    r"(?: \[order=(?P<order>[^\]\s]+)\])?(?: ?retry after (?P<after>[0-9]+(?:\.[0-9]+)?) s)?",
+    re.ASCII | re.DOTALL,
+)
 # Faults that the XMLRPC layer itself raises, in JSON-RPC's numbers.
 _BY_NUMBER: dict[int, type[TxTraderError]] = {-32700: LocalProtocolError, -32600: LocalProtocolError, -32601: NotFound}
 # What a proxy or the HTTP layer answers before XMLRPC has a word.
@@ -178,15 +182,20 @@ def parse_answer(content: bytes, decimals: bool = False) -> Any:
 
 
 def error_from_fault(number: Any, text: str) -> TxTraderError:
-    """Turn a fault back into the error that it was: `CODE: message [order=ID]`, the number where there is no code."""
+    """Turn a fault back into the error that it was; the number decides where the text has no code.
+
+    The text is `CODE: [path: ]message [(candidates: A, B)] [[incident=ID]] [[order=ID]] [retry after N s]`.
+    """
     match = _FAULT.fullmatch(text)
-    if match is None or match[1] not in BY_CODE:
+    if match is None or match["code"] not in BY_CODE:
         return _BY_NUMBER.get(number, InternalError)(text)
-    after = _RETRY_AFTER.search(match[2])
-    return BY_CODE[match[1]](
-        match[2],
-        order=None if match[3] is None else {"id": match[3]},
-        retry_after=None if after is None else float(after[1]),
+    return BY_CODE[match["code"]](
+        match["message"],
+        path=match["path"],
+        candidates=match["candidates"].split(", ") if match["candidates"] else None,
+        incident=match["incident"],
+        order=None if match["order"] is None else {"id": match["order"]},
+        retry_after=None if match["after"] is None else float(match["after"]),
     )
 
 
