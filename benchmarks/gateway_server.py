@@ -59,9 +59,9 @@ class Server:
 
             self.frontend = LineFrontend(self.gateway.shared)
         else:
-            from txtrader.frontends.xmlrpc import XmlRpcFrontend
+            from txtrader.frontends.http import HttpFrontend
 
-            self.frontend = XmlRpcFrontend(self.gateway.shared)
+            self.frontend = HttpFrontend(self.gateway.shared)
         return {"port": await self.frontend.start(), "user": USER, "password": PASSWORD}
 
     def _quote(self, symbol: str, number: int = 0) -> Quote:

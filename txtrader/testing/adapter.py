@@ -160,7 +160,7 @@ class MemoryAdapter:
         self.broker.submit(made)
 
     def cancel(self, order: Order) -> None:
-        permid = order.permid if order.permid is not None else self._permid_of(order.id)
+        permid = order.permid if order.permid is not None else self.broker.permid_of(order.id)
         if not self.broker.cancel(permid):
             self._hear(
                 CancelRejected(
@@ -176,7 +176,7 @@ class MemoryAdapter:
             )
 
     def replace(self, order: Order, by: OrderRequest) -> None:
-        permid = order.permid if order.permid is not None else self._permid_of(order.id)
+        permid = order.permid if order.permid is not None else self.broker.permid_of(order.id)
         if permid is None:
             return  # a change to an order that never arrived: nothing answers, as with a real broker
         self.broker.replace(
@@ -187,9 +187,6 @@ class MemoryAdapter:
         for order in list(self.broker.orders.values()):
             if order.is_open:
                 self.broker.cancel(order.permid)
-
-    def _permid_of(self, order_ref: str) -> str | None:
-        return next((order.permid for order in self.broker.orders.values() if order.order_ref == order_ref), None)
 
     # -- market data and questions
 

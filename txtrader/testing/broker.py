@@ -53,6 +53,8 @@ class MemoryBroker:
         self.withheld: set[str] = set()
         self.rejects: Callable[[BrokerOrder], object] | None = None
         self.orders: dict[str, BrokerOrder] = {}
+        self._by_ref: dict[str, BrokerOrder] = {}
+        self._working: dict[str, dict[str, BrokerOrder]] = {}  # by symbol, then permid
         self.executions: dict[str, Execution] = {}
         self.positions: dict[tuple[str, str], Decimal] = {}
         self.quotes: dict[str, Quote] = {}
@@ -73,7 +75,7 @@ class MemoryBroker:
 
     def submit(self, order: BrokerOrder) -> None:
         """Take a new order; it is acknowledged at once unless `submit` is withheld."""
-        self.orders[order.permid] = order
+        self._enter(order)
         self._record("submit", order)
         is_refused = self.rejects is not None and self.rejects(order)
         self._answer("submit", lambda: (self.reject if is_refused else self.acknowledge)(order.permid))
@@ -118,10 +120,15 @@ class MemoryBroker:
 
     def find(self, order_ref: str) -> BrokerOrder:
         """Return the order that carries `order_ref` (the gateway's order id), or has it as its permanent id."""
-        for order in self.orders.values():
-            if order_ref in (order.order_ref, order.permid):
-                return order
-        raise KeyError(f"no order {order_ref} at the broker")
+        order = self.orders.get(order_ref) or self._by_ref.get(order_ref)
+        if order is None:
+            raise KeyError(f"no order {order_ref} at the broker")
+        return order
+
+    def permid_of(self, order_ref: str) -> str | None:
+        """Return the permanent id of the order with a reference, None if it never arrived."""
+        order = self._by_ref.get(order_ref)
+        return None if order is None else order.permid
 
     # -- the broker's part, by hand
 
@@ -207,7 +214,7 @@ class MemoryBroker:
         if limit_price is not None:
             order.type, order.limit_price = OrderType.LIMIT, Decimal(limit_price)
         order.broker_order_id, order.clientid = "0", 0
-        self.orders[order.permid] = order
+        self._enter(order)
         self._record("submit", order)
         self.acknowledge(order.permid)
         return order
@@ -235,9 +242,8 @@ class MemoryBroker:
         )
         self.quotes[symbol] = made
         self._tell(made)
-        for order in list(self.orders.values()):
-            if order.instrument.symbol == symbol:
-                self._match(order)
+        for order in self._open_in(symbol):
+            self._match(order)
 
     def trade(self, symbol: str, price: Decimal | str, size: Decimal | int = 100) -> None:
         """Print a trade of others, and elect the stops that it reaches."""
@@ -246,8 +252,8 @@ class MemoryBroker:
         self._tell(
             Trade(symbol=symbol, mode=self.mode, last=last, size=Decimal(size), event_time=now, receive_time=now)
         )
-        for order in list(self.orders.values()):
-            if order.instrument.symbol == symbol and order.is_open and order.stop_price is not None:
+        for order in self._open_in(symbol):
+            if order.stop_price is not None:
                 reached = last >= order.stop_price if order.side.sign > 0 else last <= order.stop_price
                 if reached:
                     order.is_elected = True
@@ -306,6 +312,19 @@ class MemoryBroker:
         )
 
     # -- inside
+
+    def _enter(self, order: BrokerOrder) -> None:
+        self.orders[order.permid] = order
+        self._working.setdefault(order.instrument.symbol, {})[order.permid] = order
+        if order.order_ref is not None:
+            self._by_ref[order.order_ref] = order
+
+    def _open_in(self, symbol: str) -> list[BrokerOrder]:
+        """Return the open orders of a symbol; those that are over leave the index here."""
+        working = self._working.get(symbol, {})
+        for permid in [permid for permid, order in working.items() if not order.is_open]:
+            del working[permid]
+        return list(working.values())
 
     def _match(self, order: BrokerOrder) -> None:
         if not self.fills_at_quotes or order.status not in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
