@@ -145,11 +145,10 @@ class Stage:
 
     def book(self, on=ACME):
         bids, asks = self.venue.depth(on.id)
-        shown = (
+        return (
             [(str(row.price), int(row.size), row.count) for row in bids],
             [(str(row.price), int(row.size), row.count) for row in asks],
         )
-        return shown
 
     def trade_at(self, price, on=ACME):
         """Let a trade of one unit happen at a price."""

@@ -30,7 +30,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     `scale` multiplies the index as it is; or else `level` is the close on the reference day, from which the listing
     moves `beta` times as much (in logarithms).  `shift` moves the listing that many days along the series, so that
     not everything moves alike.  `volume` is a usual day's volume in units of the listing; `half_spread` (ticks), `size`
-    (usual) and `unit` (sizes are multiples of it) shape the house's quotes; `group` listings share their intraday shape.
+    (usual) and `unit` (sizes are multiples of it) shape the house's quotes.  Listings of one `group` share their
+    intraday shape.
     """
 
     series: str = "sp500"

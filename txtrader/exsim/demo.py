@@ -35,11 +35,13 @@ def make_demo_venue(
     pace: str | float = "slow",
     has_house: bool = True,
     tape: Tape | None = None,
+    state_path: str | None = None,
 ) -> Venue:
     """Make the venue that a demonstration trades at; `start` it before use.
 
     `pace` is `none` (prices stand still, the house refills what is taken), `slow`, `fast`, or actions a second in
     each market that somebody looks at.  Without `has_house` the books hold only what participants put there.
+    `state_path` names the file in which what participants did outlives the process.
     """
     listings = demo_listings(datetime.fromtimestamp(now_ns() // 1_000_000_000, UTC).date())
     return Venue(
@@ -54,6 +56,7 @@ def make_demo_venue(
         market_rests=True,
         has_house=has_house,
         tape=tape,
+        state_path=state_path,
     )
 
 

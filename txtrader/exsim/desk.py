@@ -131,9 +131,7 @@ class Desk:
             self._reject(order, refusal)
             return
         terms = order.terms
-        if order.display == 0 and terms.display_quantity is not None and terms.display_quantity < terms.quantity:
-            order.display = to_lots(terms.display_quantity, order.listing)
-        order.life = _LIVES.get(terms.tif, RESTS)
+        self._set_up(order)
         if terms.type in NEEDS_TRIGGER:
             self._set_trigger(order)
         elif terms.limit_price is not None and terms.type is OrderType.LIMIT:
@@ -152,6 +150,14 @@ class Desk:
         self._plan_expiry(order)
         self._tape.write("ack", order.id, order.held)
         self._tell("order_accepted", order)
+
+    @staticmethod
+    def _set_up(order: Order) -> None:
+        """Tell the book what the terms say of showing and resting."""
+        terms = order.terms
+        if terms.display_quantity is not None and terms.display_quantity < terms.quantity:
+            order.display = to_lots(terms.display_quantity, order.listing)
+        order.life = _LIVES.get(terms.tif, RESTS)
 
     def _check(self, order: Order, known_accounts: Sequence[str]) -> Refusal | None:
         terms = order.terms
@@ -221,6 +227,33 @@ class Desk:
             if terms.stop_price is not None
             else trail_stop(order, market.last)
         )
+
+    # -- from the last run
+
+    def restore(self, orders: dict[int, Order]) -> None:
+        """Take over the orders of an earlier run; `resume` puts the live ones to work."""
+        self.orders.update(orders)
+        for order in orders.values():
+            self._next_number = max(self._next_number, order.id + 1)
+            if order.is_open:
+                self._set_up(order)
+                self.live[order.id] = order
+                if order.oca_group:
+                    self._groups.join(order)
+                self._count_open(order, order.leaves)
+
+    def resume(self) -> None:
+        """Put the live orders of an earlier run to work again, oldest first; those whose time is over expire."""
+        for order in list(self.live.values()):
+            if order.level is not None:
+                continue
+            if order.expire_time is not None:
+                heappush(self._expiries, (order.expire_time, order.id))
+                if order.expire_time < self._now_ns():
+                    continue
+            self._tape.write("resume", order.id, order.leaves)
+            self.turns.run(self._market_of(order.listing.id), partial(self._start, order))
+        self._expire()
 
     # -- to work
 

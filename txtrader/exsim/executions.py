@@ -95,6 +95,20 @@ class Executions:
         self._tape.write("commission", fill.exec_id, cost)
         self._tell("commission_charged", order, charge)
 
+    def restore(self, fills: list[tuple[Fill, Commission | None]], orders: dict[int, Order]) -> dict[int, int]:
+        """Take over the fills of an earlier run; return the highest match number by listing."""
+        highest: dict[int, int] = {}
+        for fill, commission in fills:
+            order = orders.get(fill.order_id)
+            if order is None:
+                continue
+            self._keep(fill, order)
+            self._matches.setdefault((fill.listing_id, fill.match_id), []).append(fill.exec_id)
+            if commission is not None:
+                self._commissions[fill.exec_id] = commission
+            highest[fill.listing_id] = max(highest.get(fill.listing_id, 0), fill.match_id)
+        return highest
+
     def standing(self) -> list[Fill]:
         """Return the fills in force, oldest first by their first revision."""
         return list(self._standing.values())

@@ -82,6 +82,7 @@ class Floor:
         self._histories: dict[int, History] = {}
         self._awake: dict[int, _Awake] = {}
         self._is_running = False
+        self.first_matches: dict[int, int] = {}  # by listing: the number after which a market counts its executions
         self._day = SCHEDULES["us-stock"].session_at(now_ns()).day
 
     # -- life
@@ -124,7 +125,13 @@ class Floor:
         schedule = self.schedule(listing)
         session = _session_of_figures(schedule, now)
         market = Market(
-            listing, self._tape, self._now_ns, self._on_fill, self._on_drop, market_rests=self._market_rests
+            listing,
+            self._tape,
+            self._now_ns,
+            self._on_fill,
+            self._on_drop,
+            market_rests=self._market_rests,
+            first_match=self.first_matches.get(listing.id, 0),
         )
         history = self.history(listing)
         today = history.today(session.start, min(now, session.end))

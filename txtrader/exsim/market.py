@@ -64,6 +64,7 @@ class Market:
         on_drop: Callable[[Order, Reason], None],
         *,
         market_rests: bool = False,
+        first_match: int = 0,
     ) -> None:
         self.listing = listing
         self.tape = tape
@@ -79,7 +80,7 @@ class Market:
         self._on_fill = on_fill
         self._on_drop = on_drop
         self._house_number = 0
-        self._number = 0
+        self._number = first_match
         self._top: tuple[int | None, int, int | None, int] = (None, 0, None, 0)
         self._prices: dict[int, Decimal] = {}
         self._traded_low: int | None = None

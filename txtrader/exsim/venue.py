@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from txtrader.exsim.accounts import Account, Rates
 from txtrader.exsim.charges import commission
@@ -22,33 +20,29 @@ from txtrader.exsim.entry import check_terms, to_lots
 from txtrader.exsim.floor import Floor
 from txtrader.exsim.house import ACTIVITIES, Activity
 from txtrader.exsim.instruments import InstrumentMaster
-from txtrader.exsim.listeners import MarketListener, OrderListener
-from txtrader.exsim.market import Market, Watch
+from txtrader.exsim.listeners import OrderListener
+from txtrader.exsim.market import Watch
+from txtrader.exsim.memory import Memory
 from txtrader.exsim.orders import Order
-from txtrader.exsim.pricing import Greeks
+from txtrader.exsim.participants import Participants, Session
+from txtrader.exsim.public import PublicData
 from txtrader.exsim.records import (
     AccountFigures,
-    BidAsk,
     Changes,
     Commission,
-    DepthRow,
     ExecKind,
     Fill,
     Holding,
     Listing,
     Phase,
-    Print,
     ProfitAndLoss,
     Reason,
     Refusal,
-    SessionStats,
-    SessionTimes,
     Terms,
-    Top,
     WhatIf,
 )
+from txtrader.exsim.restoring import restore
 from txtrader.exsim.tape import Tape
-from txtrader.model.market import Bar, BarPeriod
 from txtrader.model.order import Side
 
 __all__ = ["Session", "Venue", "Watch"]
@@ -56,62 +50,16 @@ __all__ = ["Session", "Venue", "Watch"]
 ZERO = Decimal(0)
 
 
-class Session:
-    """One participant's presence: orders go in here; they outlive it unless `cancel_on_disconnect`."""
-
-    def __init__(
-        self,
-        venue: Venue,
-        owner: str,
-        listener: OrderListener | None,
-        accounts: tuple[str, ...],
-        cancel_on_disconnect: bool,
-    ) -> None:
-        self._venue = venue
-        self.owner = owner
-        self.listener = listener
-        self.accounts = accounts
-        self.cancel_on_disconnect = cancel_on_disconnect
-        self.is_open = True
-
-    def submit(self, terms: Terms) -> Order:
-        """Enter an order; see `Venue.submit`."""
-        return self._venue.submit_all(self.owner, (terms,), accounts=self.accounts)[0]
-
-    def submit_all(self, terms: Sequence[Terms]) -> list[Order]:
-        """Enter orders as one message; see `Venue.submit_all`."""
-        return self._venue.submit_all(self.owner, terms, accounts=self.accounts)
-
-    def replace(self, order_id: int, changes: Changes) -> Refusal | None:
-        """Change one of the owner's orders."""
-        return self._venue.replace(self.owner, order_id, changes)
-
-    def cancel(self, order_id: int) -> Refusal | None:
-        """Cancel one of the owner's orders."""
-        return self._venue.cancel(self.owner, order_id)
-
-    def mass_cancel(self) -> int:
-        """Cancel all live orders of the owner; return how many."""
-        return self._venue.mass_cancel(owner=self.owner)
-
-    def close(self) -> None:
-        """End the presence; twice is harmless."""
-        if self.is_open:
-            self.is_open = False
-            self._venue.close_session(self)
-
-
-class Venue:
+class Venue(PublicData):
     """See the module.
 
     `clock` is the reactor or a `task.Clock`; `now_ns` the wall in integer nanoseconds UTC.  `recipes` says how each
     listing is priced (by id); `cash` what each account begins with, by currency.  `activity` is `none`, `slow`,
     `fast`, or actions a second in each market.  `market_rests`: what a market order could not trade at once rests at
     its last price, so that it fills like a retail broker's; else it is canceled.  Without `has_house` the books are
-    empty but for what participants put there.
+    empty but for what participants put there.  `state_path` names the file in which orders, fills and accounts
+    outlive the process; without it nothing does.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -127,6 +75,7 @@ class Venue:
         market_rests: bool = False,
         has_house: bool = True,
         tape: Tape | None = None,
+        state_path: str | None = None,
     ) -> None:
         self.clock = clock
         self.now_ns = now_ns
@@ -134,8 +83,7 @@ class Venue:
         self.instruments = instruments
         self.rates = rates
         self.tape = tape if tape is not None else Tape(now_ns)
-        self._sessions: dict[str, list[Session]] = {}
-        self._observers: list[OrderListener] = []
+        self._participants = Participants()
         self._accounts = {
             name: Account(name, rates, amounts, self._mark_listing, self._under_mark) for name, amounts in cash.items()
         }
@@ -163,12 +111,17 @@ class Venue:
             accounts=self._accounts,
             market_of=self._floor.market,
             day_end=self._floor.day_end,
-            tell=self._tell,
+            tell=self._participants.tell,
             on_idle=self._settle,
             # No order id is used twice, not even by the next run: it counts from the second of the start.
             first_number=1_000_000 + started * 4 % 900_000_000,
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
         )
+        self.memory: Memory | None = None
+        if state_path is not None:
+            self.memory = Memory(state_path, now_ns)
+            restore(self.memory.load(), instruments, self._accounts, self._desk, self._floor)
+            self._participants.add_observer(self.memory)
 
     # -- life
 
@@ -176,6 +129,7 @@ class Venue:
         """Begin: markets that are asleep wake when somebody looks at them, and act from then on."""
         self.tape.write("start", self.seed)
         self._floor.start()
+        self._desk.resume()
 
     def stop(self) -> None:
         """End: no timer is left on the clock; books and accounts can still be read."""
@@ -183,6 +137,8 @@ class Venue:
         self._desk.stop()
         self.tape.write("stop")
         self.tape.flush()
+        if self.memory is not None:
+            self.memory.close()
 
     def set_activity(self, activity: str | float) -> None:
         """Change how busy the house is, in every market, from now on."""
@@ -205,16 +161,13 @@ class Venue:
         """
         allowed = tuple(accounts) if accounts is not None else self.accounts()
         session = Session(self, owner, listener, allowed, cancel_on_disconnect)
-        self._sessions.setdefault(owner, []).append(session)
+        self._participants.join(session)
         self.tape.write("session", owner)
         return session
 
     def close_session(self, session: Session) -> None:
         """Take a session's leave; called by `Session.close`."""
-        sessions = self._sessions[session.owner]
-        sessions.remove(session)
-        if not sessions:
-            del self._sessions[session.owner]
+        self._participants.leave(session)
         self.tape.write("session_end", session.owner)
         if session.cancel_on_disconnect:
             self._mass_cancel(
@@ -223,44 +176,22 @@ class Venue:
 
     def add_observer(self, listener: OrderListener) -> None:
         """Tell `listener` all facts of all participants but the house (drop copy, account streams)."""
-        self._observers.append(listener)
+        self._participants.add_observer(listener)
 
     def remove_observer(self, listener: OrderListener) -> None:
         """Tell it no more; one that is not there is no error."""
-        if listener in self._observers:
-            self._observers.remove(listener)
-
-    def _tell(self, name: str, order: Order, *facts: Any) -> None:
-        about_order = name != "holding_changed"
-        for listener in self._listeners(order.owner):
-            self._call(getattr(listener, name), *((order, *facts) if about_order else facts))
-
-    def _listeners(self, owner: str) -> list[OrderListener]:
-        own = [session.listener for session in self._sessions.get(owner, ()) if session.listener is not None]
-        return own + self._observers
-
-    def _call(self, call: Callable[..., None], *facts: Any) -> None:
-        try:
-            call(*facts)
-        except Exception:  # noqa: BLE001
-            # A listener is somebody else's code: its fault must not leave a message half processed.
-            self._log.failure("A listener of the venue failed")
+        self._participants.remove_observer(listener)
 
     def _settle(self) -> None:
         """Finish what has become quiet: the house puts back what was taken, account streams get their news."""
+        if self.memory is not None:
+            self.memory.save(self._accounts)
         self._floor.refill()
         changed = self._desk.executions.changed_accounts
-        if not changed:
-            return
-        accounts = list(changed)
-        changed.clear()
-        sessions = [session for sessions in self._sessions.values() for session in sessions]
-        for account in accounts:
-            for session in sessions:
-                if session.listener is not None and account in session.accounts:
-                    self._call(session.listener.account_changed, account)
-            for observer in tuple(self._observers):
-                self._call(observer.account_changed, account)
+        if changed:
+            accounts = list(changed)
+            changed.clear()
+            self._participants.tell_accounts(accounts)
 
     # -- orders
 
@@ -473,95 +404,7 @@ class Venue:
         for account in self._accounts.values():
             account.begin_day()
 
-    # -- market data
-
-    def watch(self, listing_id: int, listener: MarketListener, *, depth: int = 0) -> Watch:
-        """Tell `listener` about the market from now on; with `depth` > 0 also that many rows a side.
-
-        The first `depth_changed` (inserts of all rows) comes before this returns, further ones per message.
-        """
-        return self._market(listing_id).watch(listener, depth)
-
-    def top(self, listing_id: int) -> Top:
-        """Return the best bid and offer."""
-        return self._market(listing_id).top()
-
-    def stats(self, listing_id: int) -> SessionStats:
-        """Return the session's figures."""
-        return self._market(listing_id).stats()
-
-    def depth(self, listing_id: int, rows: int = 10) -> tuple[list[DepthRow], list[DepthRow]]:
-        """Return bids and offers, best first."""
-        market = self._market(listing_id)
-        return market.rows(market.book.bids, rows), market.rows(market.book.asks, rows)
-
-    def last_print(self, listing_id: int) -> Print | None:
-        """Return the last trade since the market woke."""
-        return self._market(listing_id).last_print()
-
-    def phase(self, listing_id: int) -> Phase:
-        """Return what the market does at present."""
-        return self._market(listing_id).phase
-
-    def mark(self, listing_id: int) -> Decimal:
-        """Return the price at which the venue values the listing now."""
-        return self._mark_listing(self._listing(listing_id))
-
-    def greeks(self, listing_id: int) -> Greeks | None:
-        """Return an option's model values now; None for anything else."""
-        return self._floor.greeks(listing_id)
-
-    def years_to_expiry(self, listing_id: int) -> float:
-        """Return the time that an option has left, in years; 0 for anything else."""
-        return self._floor.years_to_expiry(listing_id)
-
-    # -- history
-
-    def bars(
-        self, listing_id: int, period: BarPeriod, start: int, end: int, *, source: str = "TRADES", regular: bool = True
-    ) -> list[Bar]:
-        """Return the bars with start <= time < end; `source` is TRADES, MIDPOINT, BID or ASK.
-
-        `regular` keeps to the regular session; else all hours, in which this venue trades as well.
-        """
-        history = self._floor.history(self._listing(listing_id))
-        return history.bars(period, start, end, self.now_ns(), source=source, regular=regular)
-
-    def prints(self, listing_id: int, start: int, end: int, limit: int, *, regular: bool = True) -> list[Print]:
-        """Return past trades: the first ones from `start` on, or where it is 0 the last ones before `end`."""
-        listing = self._listing(listing_id)
-        history = self._floor.history(listing)
-        return history.prints(
-            listing.id, listing.primary_exchange, start, min(end, self.now_ns()), limit, regular=regular
-        )
-
-    def bid_asks(self, listing_id: int, start: int, end: int, limit: int, *, regular: bool = True) -> list[BidAsk]:
-        """Return past quotes, one at each past trade; bounds as in `prints`."""
-        history = self._floor.history(self._listing(listing_id))
-        return history.bid_asks(start, min(end, self.now_ns()), limit, regular=regular)
-
-    def head_time(self, listing_id: int) -> int:
-        """Return the earliest instant of which there is history."""
-        return self._floor.head_time(self._listing(listing_id))
-
-    def sessions(self, listing_id: int, start: int, end: int, *, regular: bool = True) -> list[SessionTimes]:
-        """Return the trading sessions that overlap the window, past and future."""
-        found = self._floor.schedule(self._listing(listing_id)).sessions(start, end, regular=regular)
-        return [SessionTimes(session.day.strftime("%Y%m%d"), session.start, session.end) for session in found]
-
     # -- inside
-
-    def _listing(self, listing_id: int) -> Listing:
-        listing = self.instruments.get(listing_id)
-        if listing is None:
-            raise KeyError(listing_id)
-        return listing
-
-    def _market(self, listing_id: int) -> Market:
-        market = self._floor.market(listing_id)
-        if market is None:
-            raise KeyError(listing_id)
-        return market
 
     def _mark_listing(self, listing: Listing) -> Decimal:
         return self._floor.mark(listing)

@@ -1,0 +1,114 @@
+"""What everybody may ask of the venue: market data as it is, and its history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from txtrader.exsim.floor import Floor
+from txtrader.exsim.instruments import InstrumentMaster
+from txtrader.exsim.listeners import MarketListener
+from txtrader.exsim.market import Market, Watch
+from txtrader.exsim.pricing import Greeks
+from txtrader.exsim.records import BidAsk, DepthRow, Listing, Phase, Print, SessionStats, SessionTimes, Top
+from txtrader.model.market import Bar, BarPeriod
+
+__all__ = ["PublicData"]
+
+
+class PublicData:
+    """The public half of the venue.  An unknown listing is a KeyError everywhere; asking wakes its market."""
+
+    now_ns: Callable[[], int]
+    instruments: InstrumentMaster
+    _floor: Floor
+
+    # -- market data
+
+    def watch(self, listing_id: int, listener: MarketListener, *, depth: int = 0) -> Watch:
+        """Tell `listener` about the market from now on; with `depth` > 0 also that many rows a side.
+
+        The first `depth_changed` (inserts of all rows) comes before this returns, further ones per message.
+        """
+        return self._market(listing_id).watch(listener, depth)
+
+    def top(self, listing_id: int) -> Top:
+        """Return the best bid and offer."""
+        return self._market(listing_id).top()
+
+    def stats(self, listing_id: int) -> SessionStats:
+        """Return the session's figures."""
+        return self._market(listing_id).stats()
+
+    def depth(self, listing_id: int, rows: int = 10) -> tuple[list[DepthRow], list[DepthRow]]:
+        """Return bids and offers, best first."""
+        market = self._market(listing_id)
+        return market.rows(market.book.bids, rows), market.rows(market.book.asks, rows)
+
+    def last_print(self, listing_id: int) -> Print | None:
+        """Return the last trade since the market woke."""
+        return self._market(listing_id).last_print()
+
+    def phase(self, listing_id: int) -> Phase:
+        """Return what the market does at present."""
+        return self._market(listing_id).phase
+
+    def mark(self, listing_id: int) -> Decimal:
+        """Return the price at which the venue values the listing now."""
+        return self._floor.mark(self._listing(listing_id))
+
+    def greeks(self, listing_id: int) -> Greeks | None:
+        """Return an option's model values now; None for anything else."""
+        return self._floor.greeks(listing_id)
+
+    def years_to_expiry(self, listing_id: int) -> float:
+        """Return the time that an option has left, in years; 0 for anything else."""
+        return self._floor.years_to_expiry(listing_id)
+
+    # -- history
+
+    def bars(
+        self, listing_id: int, period: BarPeriod, start: int, end: int, *, source: str = "TRADES", regular: bool = True
+    ) -> list[Bar]:
+        """Return the bars with start <= time < end; `source` is TRADES, MIDPOINT, BID or ASK.
+
+        `regular` keeps to the regular session; else all hours, in which this venue trades as well.
+        """
+        history = self._floor.history(self._listing(listing_id))
+        return history.bars(period, start, end, self.now_ns(), source=source, regular=regular)
+
+    def prints(self, listing_id: int, start: int, end: int, limit: int, *, regular: bool = True) -> list[Print]:
+        """Return past trades: the first ones from `start` on, or where it is 0 the last ones before `end`."""
+        listing = self._listing(listing_id)
+        history = self._floor.history(listing)
+        return history.prints(
+            listing.id, listing.primary_exchange, start, min(end, self.now_ns()), limit, regular=regular
+        )
+
+    def bid_asks(self, listing_id: int, start: int, end: int, limit: int, *, regular: bool = True) -> list[BidAsk]:
+        """Return past quotes, one at each past trade; bounds as in `prints`."""
+        history = self._floor.history(self._listing(listing_id))
+        return history.bid_asks(start, min(end, self.now_ns()), limit, regular=regular)
+
+    def head_time(self, listing_id: int) -> int:
+        """Return the earliest instant of which there is history."""
+        return self._floor.head_time(self._listing(listing_id))
+
+    def sessions(self, listing_id: int, start: int, end: int, *, regular: bool = True) -> list[SessionTimes]:
+        """Return the trading sessions that overlap the window, past and future."""
+        found = self._floor.schedule(self._listing(listing_id)).sessions(start, end, regular=regular)
+        return [SessionTimes(session.day.strftime("%Y%m%d"), session.start, session.end) for session in found]
+
+    # -- inside
+
+    def _listing(self, listing_id: int) -> Listing:
+        listing = self.instruments.get(listing_id)
+        if listing is None:
+            raise KeyError(listing_id)
+        return listing
+
+    def _market(self, listing_id: int) -> Market:
+        market = self._floor.market(listing_id)
+        if market is None:
+            raise KeyError(listing_id)
+        return market
