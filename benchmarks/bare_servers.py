@@ -14,7 +14,7 @@ from benchmarks.reactor import reactor, run  # isort: skip - the reactor comes f
 
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.basic import LineReceiver
-from twisted.web import server, xmlrpc
+from twisted.web import http, server, xmlrpc
 
 
 class Canned(LineReceiver):
@@ -30,6 +30,15 @@ class Canned(LineReceiver):
         self.transport.write(self.answers.get(line, b"?\n"))
 
 
+class Channel(http.HTTPChannel):
+    """As the site makes it, with TCP_NODELAY: both sides shall have the same sockets."""
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        assert self.transport is not None
+        self.transport.setTcpNoDelay(True)
+
+
 class Trivial(xmlrpc.XMLRPC):
     answer: Any = "Up"
 
@@ -43,6 +52,7 @@ def listen(kind: str) -> dict[str, Any]:
         factory = Factory.forProtocol(Canned)
     elif kind == "xmlrpc":
         factory = server.Site(Trivial(allowNone=True))  # type: ignore[no-untyped-call]
+        factory.protocol = Channel
     else:
         factory = Factory.forProtocol(Protocol)
     factory.noisy = False

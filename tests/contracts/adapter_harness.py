@@ -45,7 +45,7 @@ class AdapterHarness(Protocol):
         """Make the market `bid`-`ask`, `size` shares on each side."""
 
     async def print_trade(self, price: str) -> None:
-        """Let strangers trade at `price`, to move the last price there."""
+        """Let strangers trade at `price`, to move the last price there; quotes around it stay where they are."""
 
     async def fill(self, order_id: str, shares: int, price: str) -> None:
         """Let somebody trade with the order `order_id` (the gateway's id)."""

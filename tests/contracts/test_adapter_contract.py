@@ -12,6 +12,7 @@ import pytest
 import pytest_twisted
 from adapter_harness import MemoryHarness, OrderDesk, query
 from twisted.internet import reactor
+from tws_harness import TwsHarness
 
 from txtrader.errors import BrokerUnavailable, LinkError
 from txtrader.gateway.adapter import BrokerSnapshot, LinkState, LinkStatus
@@ -19,7 +20,7 @@ from txtrader.model.execution import CommissionReport, Execution
 from txtrader.model.market import Quote, Trade
 from txtrader.model.order import CancelRejected, OrderRequest, OrderStatus, OrderType, OrderUpdate, Side
 
-HARNESSES = {"memory": lambda: MemoryHarness(reactor)}
+HARNESSES = {"memory": lambda: MemoryHarness(reactor), "tws": lambda: TwsHarness(reactor)}
 
 
 def contract(body):
@@ -231,16 +232,20 @@ async def test_a_sell_order_sells(harness, desk, instrument):
 
 @contract
 async def test_a_stop_order_rests_until_its_price_trades(harness, desk, instrument):
+    await harness.print_trade("100.00")  # the last price decides whether a stop is reached already
     await harness.quote("99.90", "100.10")
     order = desk.submit(type=OrderType.STOP, stop="100.50")
     await harness.sink.until(OrderUpdate, about(order, *WORKING))
     assert [e for e in harness.sink.of(Execution) if e.order_ref == order.id] == []
+    await harness.quote("100.40", "100.80")
     await harness.print_trade("100.60")
-    await harness.sink.until(Execution, lambda execution: execution.order_ref == order.id)
+    execution = await harness.sink.until(Execution, lambda execution: execution.order_ref == order.id)
+    assert execution.price == Decimal("100.80")
 
 
 @contract
 async def test_a_stop_limit_order_keeps_its_limit_when_elected(harness, desk, instrument):
+    await harness.print_trade("100.00")
     await harness.quote("99.90", "101.00")
     order = desk.submit(type=OrderType.STOP_LIMIT, stop="100.50", limit="100.70")
     await harness.sink.until(OrderUpdate, about(order, *WORKING))
