@@ -146,8 +146,8 @@ def test_a_kill_loop_loses_no_order(supervised: Supervised) -> None:
         wait_for(lambda trader=trader: trader.ask("status", ".status").strip() == ".status: Up")
         for number in range(3):
             key = f"k{turn}-{number}"
-            said = trader.ask(f'marketorder IBM 1 {{"client_order_id": "{key}"}}', "demo.order")
-            assert said.startswith("demo.order"), said
+            said = trader.ask(f'market_order IBM 1 {{"client_order_id": "{key}"}}', ".result market_order")
+            assert said.startswith(".result"), said
             acknowledged[key] = json.loads(said.split(": ", 1)[1])["id"]
         os.kill(ports["pid"], signal.SIGKILL)
         trader.close()

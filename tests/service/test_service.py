@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
+from txtrader.exsim.demo import ACCOUNTS
 from txtrader.service import gateway_options, make_service
 from txtrader.service.check import check_settings
 from txtrader.settings import Settings
@@ -124,6 +125,11 @@ def test_a_folder_that_cannot_be_made_is_named(daemon: Daemon) -> None:
     daemon.spawn(DATA_DIR="/proc/nothing")
     assert daemon.wait_end(10) == 1
     assert "TXTRADER_DATA_DIR" in daemon.tail()
+
+
+def test_the_demo_has_the_account_that_the_settings_name() -> None:
+    assert load(MODE="demo").api_account in ACCOUNTS
+    assert load(MODE="tws").api_account is None
 
 
 def test_options_of_the_gateway_follow_the_settings() -> None:

@@ -187,6 +187,8 @@ class LogObserver:
 
     def __call__(self, event: LogEvent) -> None:
         level = event.get("log_level") or LogLevel.info
+        if level is LogLevel.info and event.get("log_namespace") == "log_legacy":
+            level = LogLevel.debug  # Twisted's own chatter: ports that open and close
         if _LEVELS[level] < self._least or event.get("log_trace") is not None:
             return
         self._writer.write(self._formatter.format(event))

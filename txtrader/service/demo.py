@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -19,7 +20,13 @@ class DemoMarket:
     DATA_DIR, as it would at a broker."""
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
-        self.venue = make_demo_venue(reactor, time.time_ns, settings.demo_seed, pace=settings.demo_pace)
+        self.venue = make_demo_venue(
+            reactor,
+            time.time_ns,
+            settings.demo_seed,
+            pace=settings.demo_pace,
+            state_path=os.path.join(settings.data_dir, "market.jsonl"),
+        )
         self.endpoint = TwsEndpoint(self.venue, reactor)
 
     def start(self) -> Deferred[int]:

@@ -70,7 +70,7 @@ def envdir_files() -> dict[str, str]:
 
 def _default(setting: Setting[Any]) -> str:
     if setting.default is None:
-        return "none"
+        return "none" + "".join(f"; {mode} `{text}`" for mode, text in setting.by_mode.items())
     unit = f" {setting.unit}" if setting.unit and setting.default.replace(".", "").isdigit() else ""
     by_mode = "".join(f"; {mode} {text}" for mode, text in setting.by_mode.items() if text != setting.default)
     return f"`{setting.default}`{unit}{by_mode}"

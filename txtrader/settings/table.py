@@ -212,7 +212,7 @@ class SettingsTable:
         by_mode={"tws": "7497"},
     )
     api_client_id = _given(kinds.integer(0, 2**31 - 1), "0", "The TWS client id; 0 also sees the orders made by hand.")
-    api_account = _maybe(kinds.word, "The account of orders that name none.")
+    api_account = _maybe(kinds.word, "The account of orders that name none.", by_mode={"demo": "DU1000001"})
     api_route = _maybe(kinds.route, "The route of orders that name none: an exchange, or JSON.")
     api_timezone = _given(kinds.timezone, "America/New_York", "The zone of bars, `time` and `uptime`.")
     time_offset = _given(kinds.integer(-1440, 1440), "0", "Added to the broker's clock in answers.", unit="min")
