@@ -100,13 +100,16 @@ class TwsHarness:
         self._resting = [self.enter(Side.BUY, size, bid), self.enter(Side.SELL, size, ask)]
 
     async def print_trade(self, price: str) -> None:
-        is_inside = self._quotes is not None and Decimal(self._quotes[0]) < Decimal(price) < Decimal(self._quotes[1])
-        if not is_inside:
-            self.withdraw_quotes()
-        self.enter(Side.SELL, 1, price)
+        """Trade one share at `price`, with the other quotes out of the way but there for what the trade elects."""
+        self.withdraw_quotes()
+        bid, ask, size = self._quotes or ("90.00", "110.00", 100)
+        away = Decimal("0.05")
+        self._resting = [
+            self.enter(Side.BUY, size, str(min(Decimal(bid), Decimal(price) - away))),
+            self.enter(Side.SELL, 1, price),
+            self.enter(Side.SELL, size, str(max(Decimal(ask), Decimal(price) + away))),
+        ]
         self.enter(Side.BUY, 1, price, session=self.other)
-        if self._quotes is not None and not is_inside:
-            await self.quote(*self._quotes)
 
     def our_order(self, order_id: str) -> VenueOrder:
         return next(order for order in self.venue.live_orders() if order.terms.client_order_id == order_id)

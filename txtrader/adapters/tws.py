@@ -353,7 +353,7 @@ class TwsAdapter:
             elif kind is not CodeClass.INFORMATION:
                 is_dead = kind in (CodeClass.REQUEST, CodeClass.ORDER)
                 self.market.failed(line, code, text, is_dead=is_dead)
-        elif number != GLOBAL_ID and not connection.request_ids.owns(number):
+        elif self._is_order(connection, number, kind):
             self.orders.reported(code, text, number, kind)
         else:
             severity = {CodeClass.INFORMATION: "info", CodeClass.REQUEST: "error", CodeClass.ORDER: "error"}
@@ -365,6 +365,13 @@ class TwsAdapter:
                     broker_code=code,
                 )
             )
+
+    def _is_order(self, connection: Connection, number: int, kind: CodeClass | None) -> bool:
+        """Tell whether a number is an order's; the first one of the TWS window that client 0 binds has -1."""
+        if number == GLOBAL_ID:
+            is_about_order = kind in (CodeClass.ORDER, CodeClass.CANCEL, CodeClass.NOT_CANCELLED)
+            return is_about_order and self.orders.knows(number)
+        return not connection.request_ids.owns(number)
 
     def _link_said(self, code: int, text: str) -> None:
         """Follow what TWS says of its own link."""

@@ -180,7 +180,7 @@ class Connection:
         question = self._question(key, name, ends)
         question.is_mine = is_mine
         question.is_news = is_news
-        for answer in (*answers, *self._ends[key]):
+        for answer in {*answers, *self._ends[key]}:
             self._shared_answers.setdefault(answer, []).append(question)
         waiter = question.wait()
         self._send_question(question, Message(name, dict(fields or {})), priority, timeout)

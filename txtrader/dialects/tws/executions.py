@@ -69,7 +69,7 @@ def execution_from_wire(
         instrument_id=instrument.instrument_id,
         order_ref=fields.get("orderRef") or None,
         permid=str(fields["permId"]) if fields.get("permId") else None,
-        broker_order_id=str(order_id) if order_id is not None and order_id > 0 else None,
+        broker_order_id=str(order_id) if order_id else None,  # 0: of the TWS window
         clientid=fields.get("clientId"),
         exchange=fields.get("execExchange") or None,
         cum_qty=plain(cumulative) if cumulative is not None else None,

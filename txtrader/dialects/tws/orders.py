@@ -212,14 +212,14 @@ def _order_update(
 def update_from_open_order(
     fields: Mapping[str, Any], mode: str, instrument: Instrument | None, *, receive_time: int, is_snapshot: bool = False
 ) -> OrderUpdate:
-    """Read openOrder.  An order of the TWS window has order id 0 or below: only its permId names it."""
+    """Read openOrder.  An order of the TWS window has order id 0 until client 0 binds it, which makes it negative."""
     order_id = fields.get("orderId")
     return _order_update(
         fields,
         mode,
         instrument,
         status_from_wire(str(fields.get("status") or "")),
-        broker_order_id=str(order_id) if order_id is not None and order_id > 0 else None,
+        broker_order_id=_id_text(order_id),
         clientid=fields.get("clientId"),
         parent_permid=None,
         warning=fields.get("warningText") or None,
@@ -258,7 +258,7 @@ def update_from_status(fields: Mapping[str, Any], mode: str, *, receive_time: in
     return OrderUpdate(
         mode=mode,
         permid=_id_text(fields.get("permId")),
-        broker_order_id=str(order_id) if order_id is not None and order_id > 0 else None,
+        broker_order_id=_id_text(order_id),
         clientid=fields.get("clientId"),
         status=status_from_wire(str(fields.get("status") or ""), filled),
         broker_status=fields.get("status") or None,
