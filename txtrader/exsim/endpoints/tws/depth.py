@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.endpoints.tws.service import Answer, RequestFailed, Service
 from txtrader.exsim.listeners import MarketListener
-from txtrader.exsim.records import Listing, RowChange
+from txtrader.exsim.records import DepthRow, Listing, RowChange
 from txtrader.exsim.venue import Watch
 from txtrader.model.instrument import SecType
 from txtrader.wire.tws.message import Message
@@ -17,46 +17,62 @@ if TYPE_CHECKING:
 
 __all__ = ["Depth"]
 
-_OPERATIONS = {"insert": 0, "update": 1, "delete": 2}
+_INSERT, _UPDATE, _DELETE = 0, 1, 2
 _MAX_ROWS = 60
+_NO_GROUP = 2147483647  # said as a number: clients fail on an empty one here
 
 
 class _Subscription(MarketListener):
+    """One depth request.
+
+    Clients disagree on whether an insert shifts the rows behind it.  Rows are therefore rewritten in place: inserts
+    and deletes happen at the end of a side only, where both readings give the same book.
+    """
+
     def __init__(self, connection: TwsConnection, req_id: int, listing: Listing, *, is_smart: bool) -> None:
         self.watch: Watch | None = None
-        self.is_smart = is_smart
+        self._is_smart = is_smart
         self._connection = connection
         self._req_id = req_id
         self._maker = listing.primary_exchange or listing.exchange
+        self._sides: dict[int, list[DepthRow]] = {0: [], 1: []}
 
     def depth_changed(self, listing_id: int, changes: tuple[RowChange, ...]) -> None:
-        send = self._connection.send
+        former = {side: list(rows) for side, rows in self._sides.items()}
+        for change in changes:
+            rows = self._sides[1 if change.side.sign > 0 else 0]
+            if change.operation == "insert":
+                rows.insert(change.position, change.row)
+            elif change.operation == "update":
+                rows[change.position] = change.row
+            else:
+                del rows[change.position]
         with self._connection.together():
-            for change in changes:
-                operation = _OPERATIONS[change.operation]
-                side = 1 if change.side.sign > 0 else 0
-                if self.is_smart:
-                    send(
-                        "updateMktDepthL2",
-                        reqId=self._req_id,
-                        position=change.position,
-                        marketMaker=self._maker,
-                        operation=operation,
-                        side=side,
-                        price=change.row.price,
-                        size=change.row.size,
-                        isSmartDepth=True,
-                    )
-                else:
-                    send(
-                        "updateMktDepth",
-                        reqId=self._req_id,
-                        position=change.position,
-                        operation=operation,
-                        side=side,
-                        price=change.row.price,
-                        size=change.row.size,
-                    )
+            for side, rows in self._sides.items():
+                self._rewrite(side, former[side], rows)
+
+    def _rewrite(self, side: int, old: list[DepthRow], new: list[DepthRow]) -> None:
+        for position, row in enumerate(new):
+            if position >= len(old):
+                self._send(side, position, _INSERT, row)
+            elif (row.price, row.size) != (old[position].price, old[position].size):
+                self._send(side, position, _UPDATE, row)
+        for position in range(len(old) - 1, len(new) - 1, -1):
+            self._send(side, position, _DELETE, old[position])
+
+    def _send(self, side: int, position: int, operation: int, row: DepthRow) -> None:
+        fields: dict[str, Any] = {
+            "reqId": self._req_id,
+            "position": position,
+            "operation": operation,
+            "side": side,
+            "price": row.price,
+            "size": row.size,
+        }
+        if self._is_smart:
+            self._connection.send("updateMktDepthL2", **fields, marketMaker=self._maker, isSmartDepth=True)
+        else:
+            self._connection.send("updateMktDepth", **fields)
 
 
 class Depth(Service):
@@ -120,9 +136,10 @@ class Depth(Service):
                     "secType": sectype.value,
                     "listingExch": "",
                     "serviceDataType": "Deep2" if sectype is SecType.STOCK else "Deep",
-                    "aggGroup": 1 if sectype is SecType.STOCK else None,
+                    "aggGroup": 1 if sectype is SecType.STOCK else _NO_GROUP,
                 }
                 for exchange, sectype in places
+                if exchange != "SMART"
             ],
         )
 

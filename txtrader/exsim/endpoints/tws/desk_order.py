@@ -8,10 +8,12 @@ from typing import Any
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Listing
 from txtrader.model.order import OrderStatus
+from txtrader.wire.tws.message import Message
+from txtrader.wire.tws.table import MAX_VERSION, REQUESTS
 
-__all__ = ["DeskOrder", "perm_id_of"]
+__all__ = ["DeskOrder", "fields_from_state", "order_to_state", "perm_id_of"]
 
-_PERM_BASE = 1_100_000_000
+_PERM_BASE = 1_100_000_000  # ids of the venue stay below 0.9 billion: the sum fits 32 bits
 ZERO = Decimal(0)
 
 
@@ -83,3 +85,23 @@ class DeskOrder:
         if self.order is None:
             return Decimal(self.fields["totalQuantity"])
         return max(self.order.quantity - self.order.filled, ZERO)
+
+
+def order_to_state(extra: Any) -> dict[str, Any] | None:
+    """Turn what the desk hung on an order into plain data: the fields are kept as the message they came in."""
+    if not isinstance(extra, DeskOrder):
+        return None
+    body = REQUESTS.encode(Message("placeOrder", extra.fields), MAX_VERSION)
+    return {
+        "wire": "tws",
+        "client_id": extra.client_id,
+        "order_id": extra.order_id,
+        "exchange": extra.exchange,
+        "body": body.decode("utf-8"),
+    }
+
+
+def fields_from_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the placeOrder fields of a restored order."""
+    message, _ = REQUESTS.decode(state["body"].encode("utf-8"), MAX_VERSION)
+    return message.fields

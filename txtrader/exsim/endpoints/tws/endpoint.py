@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from txtrader.exsim.endpoints.tws.connection import TwsConnection
+from txtrader.exsim.endpoints.tws.desk_order import order_to_state
 from txtrader.exsim.endpoints.tws.fault_controls import FaultControls
 from txtrader.exsim.endpoints.tws.faults import Faults
 from txtrader.exsim.endpoints.tws.listings import Listings
@@ -71,6 +72,9 @@ class TwsEndpoint(FaultControls):
         self.bulletins: list[tuple[int, str, str]] = []
         self.sessions = 0
         self.desk = OrderDesk(self)
+        if venue.memory is not None:
+            venue.memory.extra_to_state = order_to_state
+        self.desk.restore()
         self.is_silent = False
         self.is_deaf = False
         self._port_number = port

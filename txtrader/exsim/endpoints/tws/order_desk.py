@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from txtrader.exsim.endpoints.tws.desk_order import DeskOrder
+from txtrader.exsim.endpoints.tws.desk_order import DeskOrder, fields_from_state
 from txtrader.exsim.endpoints.tws.order_messages import OrderMessages, manual_fields
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
@@ -104,13 +104,30 @@ class OrderDesk(OrderListener):
         """Return what the desk knows of an order of the venue, adopting a strange one."""
         placed = self._by_venue_id.get(order.id)
         if placed is None:
-            if isinstance(order.extra, DeskOrder):
-                placed = order.extra
+            extra = order.extra
+            if isinstance(extra, DeskOrder):
+                placed = extra
+            elif isinstance(extra, dict) and extra.get("wire") == "tws":
+                placed = self._restored(order, extra)
             else:
                 exchange = order.terms.exchange or self.endpoint.listings.default_exchange(order.listing)
                 placed = self.new_order(0, 0, manual_fields(order), order.listing, exchange)
             placed.order = order
             self._by_venue_id[order.id] = placed
+        return placed
+
+    def restore(self) -> None:
+        """Take up the orders that the venue remembers from before it was restarted."""
+        for order in [*self.endpoint.venue.completed_orders(), *self.endpoint.venue.live_orders()]:
+            self.placed_of(order)
+
+    def _restored(self, order: Order, state: dict[str, Any]) -> DeskOrder:
+        placed = self.new_order(
+            state["client_id"], state["order_id"], fields_from_state(state), order.listing, state["exchange"]
+        )
+        order.extra = placed
+        self.keep(placed)
+        self.use_id(placed.client_id, placed.order_id)
         return placed
 
     # -- keeping
