@@ -1,0 +1,168 @@
+"""F07 (G6; I4 I5): executions doubled, reordered, corrected, busted; status before fill, fill before acknowledgement.
+
+The broker's messages about orders are shuffled and repeated on the wire; whatever arrives in whatever sequence, the
+books end the same, each execution is told once, and no status runs backwards.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from decimal import Decimal
+
+import pytest
+import pytest_twisted
+
+from txtrader.model.order import OrderStatus, Side, is_allowed
+from txtrader.testing.frames import tws_fields
+
+ORDER_MESSAGES = {"3", "5", "11", "59"}  # orderStatus, openOrder, execDetails, commission report
+
+
+def shuffled(chooser: random.Random, window: float = 0.15, repeats: float = 0.4):
+    """Make a frame rule that spreads the messages about orders over a window, some of them twice."""
+
+    def rule(frame: bytes):
+        fields = tws_fields(frame)
+        if not fields or fields[0] not in ORDER_MESSAGES:
+            return ((0.0, frame),)
+        passed = [(chooser.uniform(0, window), frame)]
+        if chooser.random() < repeats:
+            passed.append((chooser.uniform(0, 2 * window), frame))
+        return passed
+
+    return rule
+
+
+def buy(client, key: str, price: str = "100.00") -> dict:
+    return client.call(
+        "submit_order",
+        {
+            "symbol": "IBM",
+            "side": "BUY",
+            "quantity": 100,
+            "type": "Limit",
+            "limit_price": price,
+            "tif": "GTC",
+            "client_order_id": key,
+        },
+    )
+
+
+def stream_of(client) -> list[dict]:
+    return [event.data for event in client.events if isinstance(event.data, dict) and "seq" in event.data]
+
+
+def statuses_of(client, order_id: str) -> list[OrderStatus]:
+    told = [event.data for event in client.events if event.type == "order" and event.key == order_id]
+    return [OrderStatus(data["status"]) for data in told]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest_twisted.ensureDeferred
+async def test_every_shuffle_of_the_messages_ends_in_the_same_books(play, seed):
+    def script(stage):
+        daemon = stage.start_daemon()
+        with stage.client(daemon, {"channels": ["order", "execution"], "sequence": True}) as client:
+            stage.do(setattr, stage.proxy.downstream, "frames", shuffled(random.Random(seed)))
+            ids = []
+            for number in range(6):
+                for part in (30, 30, 40):
+                    stage.submit(Side.SELL, part, "100.00")
+                ids.append(buy(client, f"k{number}")["id"])
+            daemon.wait(
+                lambda: all(client.call("query_order", one)["status"] == "Filled" for one in ids), 10, "all are filled"
+            )
+            daemon.wait(
+                lambda: all(client.call("query_order", one)["commission"] is not None for one in ids),
+                10,
+                "all commissions are in",
+            )
+            records = [client.call("query_order", one) for one in ids]
+            ends = {(record["status"], record["filled"], record["avgfillprice"]) for record in records}
+            assert ends == {("Filled", 100, 100)}, ends
+            for one in ids:
+                executions = client.call("query_order_executions", one)
+                assert sorted(record["shares"] for record in executions.values()) == [30, 30, 40]
+                told = statuses_of(client, one)
+                assert told[-1] is OrderStatus.FILLED
+                assert all(is_allowed(old, new) for old, new in itertools.pairwise(told)), told
+                assert OrderStatus.NEW not in told[told.index(OrderStatus.FILLED) :], told
+            stage.do(stage.proxy.heal)
+            client.drain()
+            stage.streams.append(stream_of(client))
+        assert daemon.terminate() == 0
+        stage.check(daemon)
+
+    await play(script, seed=seed)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_correction_replaces_and_a_bust_takes_back(play):
+    def script(stage):
+        daemon = stage.start_daemon()
+        with stage.client(daemon, {"channels": ["order", "execution"], "sequence": True}) as client:
+            stage.submit(Side.SELL, 100, "100.00")
+            order_id = buy(client, "corrected")["id"]
+            daemon.wait(lambda: client.call("query_order", order_id)["status"] == "Filled", 10, "filled")
+            (exec_id,) = stage.do(lambda: list(stage.witness.only(order_id).fills))
+            stage.do(stage.venue.correct, exec_id, price=Decimal("99.50"))
+            daemon.wait(
+                lambda: client.call("query_order", order_id)["avgfillprice"] == Decimal("99.5"), 10, "the correction"
+            )
+            executions = client.call("query_order_executions", order_id)
+            (standing,) = [one for one in executions.values() if one["exec_type"] != "New" or len(executions) == 1]
+            assert (standing["price"], standing["shares"]) == (Decimal("99.5"), 100)
+            assert standing["replaces"] == exec_id or standing["exec_type"] == "Correct"
+            stage.streams.append(stream_of(client))
+        assert daemon.terminate() == 0
+        stage.check(daemon)
+
+    await play(script)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_execution_that_is_asked_for_again_is_no_event(play):
+    """H05: a query of executions repeats nothing to anybody."""
+
+    def script(stage):
+        daemon = stage.start_daemon()
+        with stage.client(daemon, {"channels": ["execution"], "sequence": True}) as client:
+            stage.submit(Side.SELL, 100, "100.00")
+            order_id = buy(client, "asked-again")["id"]
+            daemon.wait(lambda: client.call("query_order", order_id)["commission"] is not None, 10, "filled and paid")
+            client.drain()
+            told = len([event for event in client.events if event.type == "execution"])
+            assert told in (1, 2)
+            for _ in range(3):
+                assert len(client.call("query_executions")) == 1
+            stage.do(stage.proxy.reset_all)
+            daemon.wait(lambda: client.call("status") == "Up", 10, "up again, executions loaded again")
+            client.drain()
+            assert len([event for event in client.events if event.type == "execution"]) == told
+        assert daemon.terminate() == 0
+        stage.check(daemon)
+
+    await play(script)
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_execution_of_an_order_not_on_the_books_makes_the_order(play):
+    """A stranger at our account: the order comes to be `external`, with its fills."""
+
+    def script(stage):
+        daemon = stage.start_daemon()
+        with stage.client(daemon) as client:
+            account = client.call("query_accounts")[0]
+            stage.place_for(account, Side.BUY, 70, "100.00")
+            stage.submit(Side.SELL, 70, "100.00")
+
+            def known() -> bool:
+                return any(one["origin"] == "external" for one in client.call("query_orders").values())
+
+            daemon.wait(known, 10, "the stranger's order is known")
+            (record,) = [one for one in client.call("query_orders").values() if one["origin"] == "external"]
+            daemon.wait(lambda: client.call("query_order", record["id"])["filled"] == 70, 10, "with its fill")
+        assert daemon.terminate() == 0
+
+    await play(script)
