@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from txtrader.frontends.base import Frontend, Shared
+from txtrader.frontends.http import HttpFrontend
 from txtrader.frontends.lines import LineFrontend
 from txtrader.gateway.api import Gateway
 
@@ -21,4 +22,6 @@ def make_frontends(
     found: list[Frontend] = []
     if settings.tcp_port is not None:
         found.append(LineFrontend(shared))
+    if settings.http_port is not None:
+        found.append(HttpFrontend(shared))
     return found

@@ -26,6 +26,9 @@ class Frontend(Protocol):
     def stop(self) -> Deferred[None]:
         """Listen no more, tell the clients what is queued for them, close; fires when all are gone."""
 
+    def end_users(self, names: frozenset[str]) -> None:
+        """End the sessions of users who are no more, or may less than before: the users file was read again."""
+
 
 class Shared:
     """What all front ends of one daemon have in common: the gateway, the settings, the clock, and the bounds."""

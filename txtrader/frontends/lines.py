@@ -99,6 +99,12 @@ class LineFrontend:
             connection.end()
         return DeferredList(waiting).addCallback(lambda results: None)
 
+    def end_users(self, names: frozenset[str]) -> None:
+        """Close the connections of users who are no more, or may less than before."""
+        for connection in list(self.connections):
+            if connection.user_name in names:
+                connection.end()
+
     def admit(self, address: str) -> Protocol:
         """Return the protocol of a new connection."""
         try:

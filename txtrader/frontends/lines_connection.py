@@ -90,6 +90,11 @@ class LineConnection:
     def __repr__(self) -> str:
         return f"<LineConnection {self._session or self._address}>"
 
+    @property
+    def user_name(self) -> str | None:
+        """Who is logged in, None before that."""
+        return None if self._session is None else self._session.user.name
+
     # --- coming and going -----------------------------------------------------------------------------------------
 
     def _opened(self) -> None:

@@ -15,38 +15,11 @@ from txtrader.errors import BrokerError, KillSwitch, RiskDenied, TxTraderError
 from txtrader.frontends.lines_replies import Forms, error_text
 from txtrader.frontends.lines_words import Call, command_words
 from txtrader.frontends.text import printable
+from txtrader.frontends.words_2015 import ORDER_WORDS_2015, STATE_WORDS_2015
 from txtrader.model.event import StatusEvent
 from txtrader.model.numbers import plain_text
 
-__all__ = ["ORDER_WORDS_2015", "STATE_WORDS_2015", "LegacyForms", "legacy_record"]
-
-ORDER_WORDS_2015: Mapping[str, str] = {
-    "PendingNew": "PendingSubmit",
-    "New": "Submitted",
-    "PartiallyFilled": "Submitted",
-    "Filled": "Filled",
-    "PendingCancel": "PendingCancel",
-    "PendingReplace": "Submitted",
-    "Canceled": "Cancelled",
-    "Rejected": "Error",
-    "Expired": "Cancelled",
-    "Unknown": "Unknown",
-    "Lost": "Lost",
-    "Staged": "Staged",
-}
-"""Our order status words, as 2015 had them."""
-
-STATE_WORDS_2015: Mapping[str, str] = {
-    "Startup": "Initializing",
-    "Connecting": "Connecting",
-    "Initializing": "Initializing",
-    "ReconcileFailed": "Initializing",
-    "Up": "Up",
-    "Stale": "Disconnected",
-    "Disconnected": "Disconnected",
-    "Shutdown": "Disconnected",
-}
-"""Our words for the gateway's state, as 2015 had them."""
+__all__ = ["LegacyForms", "legacy_record"]
 
 _ORDER_KEYS = (
     "permid",
