@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from txtrader.exsim.charges import charge_of, margin
-from txtrader.exsim.records import AccountFigures, Holding, Listing, ProfitAndLoss
+from txtrader.exsim.records import AccountFigures, Holding, Listing, ProfitAndLoss, Reason, Refusal
 from txtrader.model.instrument import SecType
 
 ZERO = Decimal(0)
@@ -60,9 +60,10 @@ class Position:
     def unrealized(self, mark: Decimal) -> Decimal:
         return self.value(mark) - self.cost
 
-    def worst(self) -> Decimal:
-        """Return the largest holding, signed, that the working orders may lead to."""
-        long, short = self.quantity + self.open_buy, self.quantity - self.open_sell
+    def worst(self, more_buy: Decimal = ZERO, more_sell: Decimal = ZERO) -> Decimal:
+        """Return the largest holding, signed, that the working orders, and more, may lead to."""
+        long = self.quantity + self.open_buy + more_buy
+        short = self.quantity - self.open_sell - more_sell
         return long if abs(long) >= abs(short) else short
 
     def trade(self, quantity: Decimal, price: Decimal, cost: Decimal) -> Decimal | None:
@@ -195,6 +196,26 @@ class Account:
         initial, maintenance = margin(listing, quantity, self._mark_of(listing), self._under_mark_of(listing))
         rate = self.rates[listing.currency]
         return initial * rate, maintenance * rate
+
+    def check_margin(self, listing: Listing, lots: int, sign: int) -> Refusal | None:
+        """Refuse an order that could not be carried if everything working were filled; closing always may."""
+        position = self.position(listing)
+        quantity = lots * listing.step
+        before = position.worst()
+        after = position.worst(quantity if sign > 0 else ZERO, ZERO if sign > 0 else quantity)
+        if abs(after) <= abs(before):
+            return None
+        required = self.requirements(with_orders=True)[0] + self.requirement(listing, after)[0]
+        if before:
+            required -= self.requirement(listing, before)[0]
+        equity = self.equity()
+        if required <= equity:
+            return None
+        base = self.rates.base
+        return Refusal(
+            Reason.BUYING_POWER,
+            f"the equity of {equity:.2f} {base} does not carry the initial margin of {required:.2f} {base}",
+        )
 
     def equity(self) -> Decimal:
         """Return cash and the value of everything held, in base currency."""

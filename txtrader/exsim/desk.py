@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
-from heapq import heappop, heappush
 
 import msgspec
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from txtrader.exsim.accounts import Account
 from txtrader.exsim.book import ALL_AT_ONCE, AT_ONCE, RESTS
@@ -21,6 +20,7 @@ from txtrader.exsim.entry import NEEDS_TRIGGER, check_terms, to_lots, to_ticks
 from txtrader.exsim.executions import Executions
 from txtrader.exsim.groups import Groups
 from txtrader.exsim.instruments import unlisted
+from txtrader.exsim.lifetimes import Lifetimes
 from txtrader.exsim.market import Market
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Changes, Listing, Phase, Reason, Refusal, Terms
@@ -55,7 +55,6 @@ class Desk:
         first_number: int,
         exec_prefix: str,
     ) -> None:
-        self._clock = clock
         self._now_ns = now_ns
         self._tape = tape
         self._accounts = accounts
@@ -63,8 +62,7 @@ class Desk:
         self._day_end = day_end
         self._tell = tell
         self._next_number = first_number
-        self._expiries: list[tuple[int, int]] = []
-        self._timer: IDelayedCall | None = None
+        self._lifetimes = Lifetimes(clock, now_ns, self._expire)
         self._groups = Groups()
         self.screens: list[Callable[[Order], Refusal | None]] = []
         self.orders: dict[int, Order] = {}
@@ -147,7 +145,7 @@ class Desk:
         order.held = self._what_holds(order)
         self.live[order.id] = order
         self._count_open(order, order.leaves)
-        self._plan_expiry(order)
+        self._set_expiry(order)
         self._tape.write("ack", order.id, order.held)
         self._tell("order_accepted", order)
 
@@ -158,6 +156,15 @@ class Desk:
         if terms.display_quantity is not None and terms.display_quantity < terms.quantity:
             order.display = to_lots(terms.display_quantity, order.listing)
         order.life = _LIVES.get(terms.tif, RESTS)
+
+    def _set_expiry(self, order: Order) -> None:
+        terms = order.terms
+        if terms.tif is TimeInForce.DAY:
+            order.expire_time = self._day_end(order.listing, self._now_ns())
+        else:
+            order.expire_time = terms.expire_time if terms.tif is TimeInForce.GTD else None
+        if order.expire_time is not None:
+            self._lifetimes.add(order)
 
     def _check(self, order: Order, known_accounts: Sequence[str]) -> Refusal | None:
         terms = order.terms
@@ -178,32 +185,7 @@ class Desk:
             refusal = screen(order)
             if refusal is not None:
                 return refusal
-        return self.check_margin(order.terms, order.listing, order.leaves, order.sign)
-
-    def check_margin(self, terms: Terms, listing: Listing, lots: int, sign: int) -> Refusal | None:
-        """Refuse an order that the account could not carry if everything working were filled; closing always may."""
-        account = self._accounts[terms.account]
-        position = account.position(listing)
-        quantity = lots * listing.step
-        before = position.worst()
-        long, short = position.quantity + position.open_buy, position.quantity - position.open_sell
-        if sign > 0:
-            long += quantity
-        else:
-            short -= quantity
-        after = long if abs(long) >= abs(short) else short
-        if abs(after) <= abs(before):
-            return None
-        required = account.requirements(with_orders=True)[0]
-        required += account.requirement(listing, after)[0] - (account.requirement(listing, before)[0] if before else 0)
-        equity = account.equity()
-        if required <= equity:
-            return None
-        base = account.rates.base
-        return Refusal(
-            Reason.BUYING_POWER,
-            f"the equity of {equity:.2f} {base} does not carry the initial margin of {required:.2f} {base}",
-        )
+        return self._accounts[terms.account].check_margin(order.listing, order.leaves, order.sign)
 
     def _what_holds(self, order: Order) -> str:
         if order.terms.is_held:
@@ -245,15 +227,13 @@ class Desk:
     def resume(self) -> None:
         """Put the live orders of an earlier run to work again, oldest first; those whose time is over expire."""
         for order in list(self.live.values()):
-            if order.level is not None:
-                continue
             if order.expire_time is not None:
-                heappush(self._expiries, (order.expire_time, order.id))
+                self._lifetimes.add(order)
                 if order.expire_time < self._now_ns():
                     continue
             self._tape.write("resume", order.id, order.leaves)
             self.turns.run(self._market_of(order.listing.id), partial(self._start, order))
-        self._expire()
+        self._lifetimes.expire()
 
     # -- to work
 
@@ -449,7 +429,7 @@ class Desk:
         lots = to_lots(terms.quantity, listing)
         more = lots - order.lots
         if more > 0:
-            refusal = self.check_margin(terms, listing, more, order.sign)
+            refusal = self._accounts[terms.account].check_margin(listing, more, order.sign)
             if refusal is not None:
                 return refusal
         market = self._market_of(listing.id)
@@ -458,7 +438,7 @@ class Desk:
         order.terms, order.extra = terms, extra
         order.life = _LIVES.get(terms.tif, RESTS)
         if terms.tif is not old.tif or terms.expire_time != old.expire_time:
-            self._plan_expiry(order)
+            self._set_expiry(order)
         if lots <= order.filled_lots:
             self._take_out(order)
             self._count_open(order, -order.leaves)
@@ -545,63 +525,24 @@ class Desk:
         else:
             position.open_sell += quantity
 
-    # -- time
+    def _expire(self, order: Order) -> None:
+        def process() -> None:
+            if order.is_open:
+                self._take_out(order)
+                self._end(order, OrderStatus.EXPIRED, Refusal(Reason.EXPIRED, "the order's time is over"))
 
-    def _plan_expiry(self, order: Order) -> None:
-        terms = order.terms
-        if terms.tif is TimeInForce.DAY:
-            order.expire_time = self._day_end(order.listing, self._now_ns())
-        elif terms.tif is TimeInForce.GTD:
-            order.expire_time = terms.expire_time
-        else:
-            order.expire_time = None
-            return
-        assert order.expire_time is not None
-        heappush(self._expiries, (order.expire_time, order.id))
-        self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-        while self._expiries and not self._is_due_later(*self._expiries[0]):
-            heappop(self._expiries)
-        if self._expiries:
-            # What is stamped with the very instant of expiry still trades: wake up after it.
-            delay = (self._expiries[0][0] + 1_000 - self._now_ns()) / 1e9
-            self._timer = self._clock.callLater(min(max(delay, 0.0), 3600.0), self._expire)
-
-    def _is_due_later(self, at: int, order_id: int) -> bool:
-        order = self.live.get(order_id)
-        return order is not None and order.expire_time == at
-
-    def _expire(self) -> None:
-        self._timer = None
-        now = self._now_ns()
-        while self._expiries and self._expiries[0][0] < now:
-            at, order_id = heappop(self._expiries)
-            if self._is_due_later(at, order_id):
-                order = self.live[order_id]
-                self.turns.run(self._market_of(order.listing.id), partial(self._expire_one, order))
-        self._set_timer()
-
-    def _expire_one(self, order: Order) -> None:
-        if order.is_open:
-            self._take_out(order)
-            self._end(order, OrderStatus.EXPIRED, Refusal(Reason.EXPIRED, "the order's time is over"))
+        self.turns.run(self._market_of(order.listing.id), process)
 
     def expire_day_orders(self) -> int:
         """End every DAY order now; return how many."""
         due = [order for order in self.live.values() if order.tif is TimeInForce.DAY]
         for order in due:
-            self.turns.run(self._market_of(order.listing.id), partial(self._expire_one, order))
+            self._expire(order)
         return len(due)
 
     def stop(self) -> None:
         """Leave no timer behind."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        self._lifetimes.stop()
 
 
 _LIVES: dict[TimeInForce, int] = {TimeInForce.IOC: AT_ONCE, TimeInForce.FOK: ALL_AT_ONCE}

@@ -307,10 +307,12 @@ class History:
         ]
 
     def _ticks(self, start: int, end: int, limit: int, regular: bool) -> list[tuple[int, int, int, int, int]]:
-        live = [] if self._market is None else list(self._market.prints)
-        known_since = live[0][0] if live else end
-        if self._trades is not None:
-            known_since = min(known_since, self._trades.since) if len(live) < 1000 else known_since
+        known_since = end
+        live: list[tuple[int, int, int, int, int]] = []
+        if self._market is not None and self._trades is not None:
+            prints = self._market.prints
+            live = list(prints)
+            known_since = live[0][0] if len(live) == prints.maxlen else self._trades.since
         if start:
             ticks = self._forward(start, min(end, known_since), limit, regular)
             ticks += [tick for tick in live if start <= tick[0] < end and tick[0] >= known_since]

@@ -23,6 +23,7 @@ GRAINS = (1800, 60, 5, 1)
 
 _KEPT = 8192
 _GAP_VOLUME = 0.02
+_HALF_HOURS_A_DAY = 13
 
 
 class Piece(NamedTuple):
@@ -42,10 +43,12 @@ class Piece(NamedTuple):
         return self.start + self.seconds * SECOND
 
 
-def bridge(first: int, high: int, low: int, last: int, count: int, random: Random) -> list[tuple[int, int, int, int]]:
+def bridge(
+    first: int, high: int, low: int, last: int, count: int, random: Random, *, roughness: float = 1.0
+) -> list[tuple[int, int, int, int]]:
     """Cut one bar into `count` that join: the first opens, the last closes, the extremes are reached, as in the one.
 
-    The extreme nearer to the open comes first.
+    The extreme nearer to the open comes first.  A greater `roughness` makes more of the way between.
     """
     if count == 1:
         return [(first, high, low, last)]
@@ -62,7 +65,7 @@ def bridge(first: int, high: int, low: int, last: int, count: int, random: Rando
         (slots[1] + (0.67 if close_together else 0.5), extremes[1]),
         (float(count), last),
     )
-    sigma = 0.5 * span / sqrt(count)
+    sigma = 0.5 * roughness * span / sqrt(count)
     gauss, draw = random.gauss, random.random
     points = [first]
     at, value, leg = 0.0, float(first), 0
@@ -173,7 +176,10 @@ class PricePath:
             return known
         count = max(1, -(-piece.seconds // grain))
         random = Random(f"{self._name}/{piece.start}/{grain}")
-        bars = bridge(piece.open, piece.high, piece.low, piece.close, count, random)
+        # However long a gap is, it moves from half hour to half hour like a day: a weekend is to look alive, too.
+        is_gap = grain == GRAINS[0] and not piece.is_regular
+        roughness = max(1.0, sqrt(count / _HALF_HOURS_A_DAY)) if is_gap else 1.0
+        bars = bridge(piece.open, piece.high, piece.low, piece.close, count, random, roughness=roughness)
         weights = [0.5 + random.random() for _ in range(count)]
         if grain == GRAINS[0] and piece.is_regular and count > 2:  # busy at the open and towards the close
             weights = [w * (0.6 + 1.6 * (2 * n / (count - 1) - 1) ** 2) for n, w in enumerate(weights)]
@@ -195,7 +201,7 @@ def _regular(start: int, end: int, bar: DailyBar) -> Piece:
 def _gap(start: int, end: int, before: DailyBar, after: DailyBar) -> Piece:
     """Return the stretch between two sessions: calm, a little beyond the close and open that it joins."""
     high, low = max(before.close, after.open), min(before.close, after.open)
-    room = (before.high - before.low) // 3
+    room = (before.high - before.low) // 2
     volume = max(1, int(before.volume * _GAP_VOLUME))
     return Piece(
         start, (end - start) // SECOND, before.close, high + room, max(1, low - room), after.open, volume, False

@@ -8,6 +8,7 @@ Elections happen after the causing message is completely processed: see `take`.
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from math import ceil, floor
 
 from txtrader.exsim.orders import Order
 from txtrader.model.order import OrderType
@@ -140,6 +141,4 @@ def trail_stop(order: Order, best: int) -> int:
     else:
         assert terms.trail_amount is not None
         distance = terms.trail_amount / order.listing.tick
-    if order.sign < 0:
-        return int((best - distance) // 1)
-    return -int((-best - distance) // 1)
+    return floor(best - distance) if order.sign < 0 else ceil(best + distance)

@@ -264,7 +264,7 @@ class Venue(PublicData):
             after = (initial, maintenance)
         if account is not None and listing is not None and refusal is None:
             lots = to_lots(terms.quantity, listing)
-            refusal = self._desk.check_margin(terms, listing, lots, terms.side.sign)
+            refusal = account.check_margin(listing, lots, terms.side.sign)
             held = account.position(listing).quantity
             new = account.requirement(listing, held + terms.side.sign * terms.quantity)
             old = account.requirement(listing, held)
