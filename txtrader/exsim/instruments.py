@@ -93,14 +93,18 @@ class InstrumentMaster:
         ]
 
     def match(self, pattern: str, limit: int = 16) -> list[Listing]:
-        """Return underlyings whose symbol starts with `pattern`, then those whose name holds it; at most `limit`.
+        """Return listings whose symbol is `pattern`, starts with it, or whose name holds it; at most `limit`.
 
-        Derivatives are not among them: their underlying is.
+        Derivatives are not among them, their underlying is; a symbol that has none listed (ES, CL) is there with its
+        front contract.
         """
         text = pattern.strip().upper()
         if not text:
             return []
-        roots = [listing for listing in self._by_id.values() if listing.under_id is None]
+        roots: list[Listing] = []
+        for listings in self._by_symbol.values():
+            own = [listing for listing in listings if listing.under_id is None]
+            roots += own or listings[:1]
         exact = [listing for listing in roots if listing.symbol == text]
         starting = [x for x in roots if x.symbol.startswith(text) and x.symbol != text]
         named = [x for x in roots if text in x.long_name.upper() and not x.symbol.startswith(text)]

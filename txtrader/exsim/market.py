@@ -257,8 +257,8 @@ class Market:
     def _tell_depth(self, watch: Watch) -> None:
         bids, asks = self.rows(self.book.bids, watch.rows), self.rows(self.book.asks, watch.rows)
         changes = [
-            *row_changes(Side.BUY, watch.bids, bids, watch.rows),
-            *row_changes(Side.SELL, watch.asks, asks, watch.rows),
+            *row_changes(Side.BUY, watch.bids, bids),
+            *row_changes(Side.SELL, watch.asks, asks),
         ]
         watch.bids, watch.asks = bids, asks
         if changes:
@@ -352,8 +352,8 @@ class Market:
         self.tape.write("roll", self.listing.id, close)
 
 
-def row_changes(side: Side, old: list[DepthRow], new: list[DepthRow], limit: int) -> list[RowChange]:
-    """Return the steps from one view of a side to another, best first; at most `limit` rows stand at any moment."""
+def row_changes(side: Side, old: list[DepthRow], new: list[DepthRow]) -> list[RowChange]:
+    """Return the steps from one view of a side to another: first the rows that go, then those that come or change."""
     changes: list[RowChange] = []
     if old == new:
         return changes
@@ -370,5 +370,5 @@ def row_changes(side: Side, old: list[DepthRow], new: list[DepthRow], limit: int
         else:
             changes.append(RowChange(operation="insert", side=side, position=position, row=row))
             rows.insert(position, row)
-    assert rows == new and len(rows) <= limit
+    assert rows == new
     return changes
