@@ -350,6 +350,8 @@ class Journal:
         """Give the thread its next job, if it is free and there is one."""
         if self._is_busy or self._is_telling or self._thread is None or self._fatal or self._is_closed:
             return
+        if self._is_trusted and not self._queue:
+            self._become_available()
         has_writes = bool(self._queue) and (self.is_available or self._is_trusted)
         if self._retry_due:
             self._retry_due = False
@@ -408,6 +410,8 @@ class Journal:
             self._digests.update(batch.digests)
             self._written_at = self._reactor.seconds() if self._reactor is not None else 0.0
             self._become_available()
+            while self._queue and self._queue[0].is_empty:  # they wait for this group alone
+                group.append(self._queue.popleft())
             self._next_job()  # the thread writes the next group while this one is told
             self._tell(group)
         elif isinstance(error, WriteFailed):
@@ -477,10 +481,8 @@ class Journal:
             if not isinstance(error, WriteFailed):
                 self._log.failure("the journal cannot be probed", Failure(error))
             self._retry_later()
-        elif self._queue:
-            self._is_trusted = True  # the facts that wait decide
         else:
-            self._become_available()
+            self._is_trusted = True  # the facts that wait decide, if there are any
 
     def _become_available(self) -> None:
         self._is_trusted = False
