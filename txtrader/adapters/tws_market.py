@@ -30,17 +30,19 @@ __all__ = ["Line", "MarketLines"]
 _FLUSH = 0.1  # seconds between hand-overs of gathered figures
 _SCAN = 1.0  # seconds between looks for silent lines
 _RETRY_MOST = 600.0
+_ZERO = Decimal(0)
 _NO_DATA = Decimal(-1)
 _MILLION = 1_000_000
 _RT_VOLUME_REQUEST = "233"
 _LINES_USED_UP = 101
 
 _T = TickType
-_BIDS = frozenset({_T.BID, _T.DELAYED_BID})
-_ASKS = frozenset({_T.ASK, _T.DELAYED_ASK})
-_LASTS = frozenset({_T.LAST, _T.DELAYED_LAST})
-_BID_SIZES = frozenset({_T.BID_SIZE, _T.DELAYED_BID_SIZE})
-_ASK_SIZES = frozenset({_T.ASK_SIZE, _T.DELAYED_ASK_SIZE})
+# Plain numbers: comparing them with members of an enumeration would cost a tenth of a tick.
+_BIDS = (int(_T.BID), int(_T.DELAYED_BID))
+_ASKS = (int(_T.ASK), int(_T.DELAYED_ASK))
+_LASTS = (int(_T.LAST), int(_T.DELAYED_LAST))
+_BID_SIZES = (int(_T.BID_SIZE), int(_T.DELAYED_BID_SIZE))
+_ASK_SIZES = (int(_T.ASK_SIZE), int(_T.DELAYED_ASK_SIZE))
 _VOLUMES = frozenset({_T.VOLUME, _T.DELAYED_VOLUME})
 _SESSION_PRICES: dict[int, str] = {
     _T.HIGH: "high",
@@ -132,6 +134,7 @@ class MarketLines:
     ) -> None:
         self._mode = mode
         self._sink = sink
+        self._quoted = sink.quoted
         self._clock = clock
         self._now_ns = now_ns
         self._data_type = data_type
@@ -298,20 +301,15 @@ class MarketLines:
         line.is_heard = True
         kind, price, size = tick.tick_type, tick.price, tick.size
         line.raw[kind] = price
-        if price is not None and (
-            price <= 0 if not line.is_negative_allowed else ((not price or price == _NO_DATA) and not size)
-        ):
-            price = None
+        if price is not None and price <= _ZERO and _is_no_data(line, price, size):
+            price = size = None
+        # The decoder gives one object for one text: what is the same object has not changed.
         if kind in _BIDS:
-            if price is None:
-                size = None
-            if price != line.bid or size != line.bidsize or line.is_stale:
+            if price is not line.bid or size is not line.bidsize or line.is_stale:
                 line.bid, line.bidsize = price, size
                 self._quote(line)
         elif kind in _ASKS:
-            if price is None:
-                size = None
-            if price != line.ask or size != line.asksize or line.is_stale:
+            if price is not line.ask or size is not line.asksize or line.is_stale:
                 line.ask, line.asksize = price, size
                 self._quote(line)
         elif kind in _LASTS:
@@ -331,14 +329,14 @@ class MarketLines:
         line.is_heard = True
         kind, size = tick.tick_type, tick.size
         line.raw[kind] = size
-        if size is not None and size < 0:
+        if size is not None and size < _ZERO:
             size = None
         if kind in _BID_SIZES:
-            if line.bid is not None and (size != line.bidsize or line.is_stale):
+            if line.bid is not None and (size is not line.bidsize or line.is_stale):
                 line.bidsize = size
                 self._quote(line)
         elif kind in _ASK_SIZES:
-            if line.ask is not None and (size != line.asksize or line.is_stale):
+            if line.ask is not None and (size is not line.asksize or line.is_stale):
                 line.asksize = size
                 self._quote(line)
         elif kind in _VOLUMES:
@@ -391,7 +389,7 @@ class MarketLines:
 
     def _quote(self, line: Line) -> None:
         line.is_stale = False
-        self._sink.quoted(
+        self._quoted(
             Quote(
                 symbol=line.symbol,
                 mode=self._mode,
@@ -480,6 +478,13 @@ class MarketLines:
             if call is not None:
                 call.cancel()
         self._flush_call = self._scan_call = None
+
+
+def _is_no_data(line: Line, price: Decimal, size: Decimal | None) -> bool:
+    """Tell whether a price of zero or below stands for none; where such prices exist, only 0 and -1 without a size."""
+    if not line.is_negative_allowed:
+        return True
+    return (not price or price == _NO_DATA) and not size
 
 
 def _number(text: str) -> Decimal | None:

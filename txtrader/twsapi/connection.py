@@ -76,6 +76,22 @@ class Listener(Protocol):
         """An error, warning or remark that ended no question; `number` is an order, a stream, or GLOBAL_ID."""
 
 
+def _dispatch(
+    ticks: Mapping[type, Callable[[Any], None]], others: Callable[[object], None]
+) -> Callable[[object], None]:
+    """Return what takes events: frequent ones go straight to their taker."""
+    get = dict(ticks).get
+
+    def take_event(event: object) -> None:
+        take = get(event.__class__)
+        if take is not None:
+            take(event)
+        else:
+            others(event)
+
+    return take_event
+
+
 class Connection:
     """Drives one `ClientSession` on a transport through `pump`.
 
@@ -104,21 +120,25 @@ class Connection:
         self.pacer = Pacer(clock, message_rate)
         self.session = ClientSession(client_id=client_id, max_version=max_version)
         self.pump = Pump(
-            self.session, clock, self._event, self._connection_lost, self._connection_made, keeps_link=True
+            self.session,
+            clock,
+            _dispatch(ticks or {}, self._event),
+            self._connection_lost,
+            self._connection_made,
+            keeps_link=True,
         )
         self.is_ready = False
         self.refusal: str | None = None
         """Why TWS refused the login, where it said so."""
         self._clock = clock
         self._listener = listener
-        self._ticks = dict(ticks or {})
         self._timing = timing or Timing()
         self._questions: dict[int | str, PendingQuestion] = {}
         self._ends: dict[int | str, frozenset[str]] = {}
         self._shared_answers: dict[str, list[PendingQuestion]] = {}  # by the name of a message without id
         self._accounts: tuple[str, ...] = ()
         self._has_order_id = False
-        self._is_heard = False
+        self._reads_seen = 0
         self._is_asked = False
         self._timer: IDelayedCall | None = None
         self._is_lost = False
@@ -259,11 +279,7 @@ class Connection:
     # --- what arrives ---
 
     def _event(self, event: object) -> None:
-        self._is_heard = True
-        take = self._ticks.get(type(event))
-        if take is not None:
-            take(event)
-        elif isinstance(event, Message):
+        if isinstance(event, Message):
             self._message(event)
         elif isinstance(event, LoggedIn):
             self._log.debug("TWS speaks version {version}", version=event.server_version)
@@ -364,7 +380,7 @@ class Connection:
         self.is_ready = True
         if self._timer is not None:
             self._timer.cancel()
-        self._is_heard = False
+        self._reads_seen = self.session.reads
         self._timer = self._clock.callLater(self._timing.heartbeat, self._beat)
         self._listener.logged_in(
             self,
@@ -378,13 +394,12 @@ class Connection:
     def _beat(self) -> None:
         """Ask for the time when TWS was silent for an interval; a second silent interval ends the connection."""
         self._timer = None
-        if self._is_heard:
-            self._is_asked = False
-        elif self._is_asked:
+        is_heard = self.session.reads != self._reads_seen
+        if not is_heard and self._is_asked:
             self._listener.fell_silent(self)
             self.pump.abort()
             return
-        self._is_heard = False
+        self._reads_seen = self.session.reads
         self._timer = self._clock.callLater(self._timing.heartbeat, self._beat)
         self._is_asked = True
         asked = self.ask_shared(

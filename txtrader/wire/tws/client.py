@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
 from struct import Struct as Layout
 
 import msgspec
@@ -72,6 +71,8 @@ class ClientSession:
         self.server_version: int | None = None
         self.connection_time: str | None = None
         self.undecoded = 0
+        self.reads = 0
+        """How often bytes came: a sign of life that costs nothing for each message."""
         top = self.binding.max_version if max_version is None else min(self.binding.max_version, max_version)
         self.offered = (self.binding.min_version, max(top, self.binding.min_version))
         self._optional_capabilities = optional_capabilities
@@ -83,7 +84,7 @@ class ClientSession:
         self._missing = 0  # bytes until there is a whole frame, or a whole length, in `_parts`
         self._frames_before_answer = 0
         self._bound: BoundClient | None = None
-        self._decode_fast: Callable[[bytes], object] | None = None
+        self._ticks: TickDecoder | None = None
         low, high = self.offered
         greeting = f"v{low}..{high}".encode("ascii")
         self._out: list[bytes] = [b"API\0" + _LENGTH.pack(len(greeting)) + greeting]
@@ -92,6 +93,7 @@ class ClientSession:
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes of the server, in any cut."""
+        self.reads += 1
         if self._violation is not None:
             return
         if self._parts:
@@ -103,28 +105,25 @@ class ClientSession:
             self._parts.clear()
         size = len(data)
         start = 0
-        unpack_from = _LENGTH.unpack_from
-        decode_fast, append = self._decode_fast, self._events.append
-        while size - start >= 4:
-            length = unpack_from(data, start)[0]
-            end = start + 4 + length
+        text: str | None = None
+        while True:
+            if self._ticks is not None:
+                if text is None:
+                    text = data.decode("latin-1")
+                start = self._ticks.run(data, text, start, self._events.append)
+            end = start + 4
+            if end > size:
+                break
+            length = _LENGTH.unpack_from(data, start)[0]
+            end += length
             if length > self._max_frame:
                 self._violation = RemoteProtocolError(f"a frame of {length} bytes, more than {self._max_frame}")
                 return
             if end > size:
                 break
-            body = data[start + 4 : end]
-            start = end
-            if decode_fast is not None:
-                event = decode_fast(body)
-                if event is not None:
-                    append(event)
-                    continue
-            if not self._take_frame(body):
+            if not self._take_frame(data[start + 4 : end]):
                 return
-            decode_fast = self._decode_fast
-        else:
-            end = start + 4
+            start = end
         if start < size:
             # Pieces of a long frame wait in a list until it is whole: joining at every read would be quadratic.
             self._parts.append(data[start:])
@@ -213,7 +212,7 @@ class ClientSession:
             optional_capabilities=self._optional_capabilities,
         )
         if version < PROTOBUF_SINCE and self._has_fast_decoder:
-            self._decode_fast = TickDecoder(version).decode
+            self._ticks = TickDecoder(version)
         self._out.append(bound.start_api())
         self._events.append(LoggedIn(version, connection_time))
 
