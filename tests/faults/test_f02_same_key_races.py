@@ -16,7 +16,7 @@ ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limi
 @pytest_twisted.ensureDeferred
 async def test_twenty_clients_race_one_key_over_all_front_ends(play):
     def script(stage):
-        daemon = stage.start_daemon(TIMEOUT_ORDER="5")
+        daemon = stage.start_daemon(TIMEOUT_ORDER="5", HEARTBEAT="10")
         stage.do(setattr, stage.proxy.downstream, "latency", 0.5)
         clients = [(LineClient if number % 2 else XmlRpcClient).connect(daemon) for number in range(20)]
         stage.histories += [client.history for client in clients]
@@ -38,8 +38,10 @@ async def test_twenty_clients_race_one_key_over_all_front_ends(play):
 @pytest_twisted.ensureDeferred
 async def test_a_client_that_gave_up_asks_again_elsewhere_and_after_a_restart(play):
     def script(stage):
-        daemon = stage.start_daemon(TIMEOUT_ORDER="0.5")
+        daemon = stage.start_daemon(TIMEOUT_ORDER="0.5", HEARTBEAT="10")
         order = {**ORDER, "client_order_id": "again"}
+        with stage.client(daemon) as lines:
+            lines.call("resolve_symbol", "IBM")
         stage.do(setattr, stage.proxy.downstream, "latency", 1.5)
         with stage.client(daemon) as lines:
             first = lines.call("submit_order", order)

@@ -95,7 +95,7 @@ async def test_an_operator_may_settle_what_nobody_can_prove(play):
             )
             record = client.call("submit_order", {**ORDER, "client_order_id": "operator"})
             assert record["status"] == "Unknown"
-            settled = client.call("resolve_order", record["id"], "seen at the broker that it never came")
+            settled = client.call("resolve_order", record["id"], reason="seen at the broker that it never came")
             assert (settled["status"], settled["provenance"]) == ("Lost", "operator")
         assert daemon.terminate() == 0
         stage.check(daemon)

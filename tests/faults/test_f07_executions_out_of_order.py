@@ -74,16 +74,18 @@ async def test_every_shuffle_of_the_messages_ends_in_the_same_books(play, seed):
                 lambda: all(client.call("query_order", one)["status"] == "Filled" for one in ids), 10, "all are filled"
             )
             daemon.wait(
-                lambda: all(client.call("query_order", one)["commission"] is not None for one in ids),
+                lambda: all(
+                    sorted(one["shares"] for one in client.call("query_order_executions", order).values())
+                    == [30, 30, 40]
+                    for order in ids
+                ),
                 10,
-                "all commissions are in",
+                "all executions are in",
             )
             records = [client.call("query_order", one) for one in ids]
             ends = {(record["status"], record["filled"], record["avgfillprice"]) for record in records}
             assert ends == {("Filled", 100, 100)}, ends
             for one in ids:
-                executions = client.call("query_order_executions", one)
-                assert sorted(record["shares"] for record in executions.values()) == [30, 30, 40]
                 told = statuses_of(client, one)
                 assert told[-1] is OrderStatus.FILLED
                 assert all(is_allowed(old, new) for old, new in itertools.pairwise(told)), told
@@ -129,9 +131,8 @@ async def test_an_execution_that_is_asked_for_again_is_no_event(play):
         daemon = stage.start_daemon()
         with stage.client(daemon, {"channels": ["execution"], "sequence": True}) as client:
             stage.submit(Side.SELL, 100, "100.00")
-            order_id = buy(client, "asked-again")["id"]
-            daemon.wait(lambda: client.call("query_order", order_id)["commission"] is not None, 10, "filled and paid")
-            client.drain()
+            buy(client, "asked-again")["id"]
+            client.wait_event(lambda event: event.type == "execution" and event.data["commission"] is not None)
             told = len([event for event in client.events if event.type == "execution"])
             assert told in (1, 2)
             for _ in range(3):

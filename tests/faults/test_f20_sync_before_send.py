@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-CALL = re.compile(r"^(\d+) +(\w+)\((\d+)<([^>]*)>(.*)$")
+CALL = re.compile(r"^(\d+) +(\w+)\((\d+)<(.+?)>((?:[,)]| <unfinished).*)$")
 RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)$")
 WRITES = {"write", "writev", "sendto", "sendmsg", "pwrite64"}
 SYNCS = {"fdatasync", "fsync"}

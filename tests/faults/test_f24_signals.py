@@ -71,6 +71,7 @@ async def test_a_second_sigterm_ends_at_once(play):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="10")
         client = stage.client(daemon)
+        client.call("resolve_symbol", "IBM")
         stage.do(setattr, stage.proxy.downstream, "is_swallowing", True)
         client.send_line('@1 submit_order {"symbol":"IBM","side":"BUY","quantity":1,"type":"Limit","limit_price":99}')
         stage.wait(lambda: sum(stage.witness.news.values()) == 1, 5, "the order is at the venue")

@@ -62,6 +62,7 @@ class Daemon:
         self.wrapper = list(wrapper)  # for example strace and its arguments
         self.lines: list[str] = []
         self.starts = 0
+        self._known_ports: dict[str, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
 
@@ -76,8 +77,8 @@ class Daemon:
     def spawn(self, **settings: object) -> None:
         """Start without waiting."""
         assert self._process is None or self._process.poll() is not None, "still running"
-        self.ports_file.unlink(missing_ok=True)
         self.starts += 1
+        self._known_ports = {}
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TXTRADER_")}
         environ.update({f"TXTRADER_{key}": str(value) for key, value in {**self.settings, **settings}.items()})
         environ["PYTHONPATH"] = str(ROOT)
@@ -212,11 +213,15 @@ class Daemon:
         return "\n".join(self.lines[-count:])
 
     def _ports(self) -> dict[str, int]:
-        try:
-            ports: dict[str, int] = json.loads(self.ports_file.read_text())
-        except FileNotFoundError:
-            return {}
-        return ports
+        """Return what this life of the daemon has told; a file that an earlier one left behind says nothing."""
+        if not self._known_ports and self._process is not None:
+            try:
+                ports: dict[str, int] = json.loads(self.ports_file.read_text())
+            except FileNotFoundError:
+                return {}
+            if self.wrapper or ports["pid"] == self._process.pid:
+                self._known_ports = ports
+        return self._known_ports
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None

@@ -54,6 +54,7 @@ QUICK = {
     "UNKNOWN_QUIET": "0.2",
     "RECONCILE_INTERVAL": "1",
     "TIMEOUT_POSITION": "5",
+    "COMMAND_RATE": "100000",  # tests look again and again
 }
 """Settings that make a fault test a matter of seconds; the meaning of none of them changes with its size."""
 
@@ -73,6 +74,7 @@ class Stage:
         self.histories: list[History] = []
         self.streams: list[list[dict[str, Any]]] = []
         self.daemons: list[Daemon] = []
+        self._clients: list[LineClient] = []
         self.witness = Witness(lambda owner: owner != STRANGER)
 
     # -- set-up, on the reactor
@@ -97,6 +99,8 @@ class Stage:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
+        for client in self._clients:
+            client.close()
         for daemon in self.daemons:
             await deferToThread(daemon.close)
         await self.proxy.stop()
@@ -128,9 +132,10 @@ class Stage:
         return daemon
 
     def client(self, daemon: Daemon, options: dict[str, Any] | None = None) -> LineClient:
-        """Log in on lines; the client's history is evidence."""
+        """Log in on lines; the client's history is evidence.  It is closed with the stage."""
         client = LineClient.connect(daemon, options)
         self.histories.append(client.history)
+        self._clients.append(client)
         return client
 
     def submit(self, side: Side, quantity: int, price: str, *, symbol: str = "IBM", owner: str = STRANGER) -> Order:
