@@ -122,7 +122,8 @@ class TwsConnection:
         )
 
     def drop(self) -> None:
-        """Cut the connection at once."""
+        """Cut the connection at once; its client id is free from now on."""
+        self._end()
         self.pump.abort()
 
     def close(self) -> None:
@@ -251,8 +252,12 @@ class TwsConnection:
     # -- the end
 
     def _lost(self, reason: Failure) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self.is_open = False
-        for service in self._services:
+        services, self._services = self._services, ()
+        for service in services:
             service.close()
         self.endpoint.forget(self)
 

@@ -159,7 +159,9 @@ class OrderDesk(OrderListener):
 
     def hearers(self, placed: DeskOrder) -> Sequence[TwsConnection]:
         """List the connections that hear of an order: its client's, the master's, for manual ones the binding one."""
-        found = []
+        found: list[TwsConnection] = []
+        if placed.fields["account"] not in self.endpoint.accounts:
+            return found
         for connection in self.endpoint.active():
             if placed.is_api:
                 hears = connection.client_id == placed.client_id
