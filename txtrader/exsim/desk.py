@@ -18,18 +18,18 @@ from txtrader.exsim.book import ALL_AT_ONCE, AT_ONCE, RESTS
 from txtrader.exsim.charges import commission
 from txtrader.exsim.entry import NEEDS_TRIGGER, check_terms, to_lots, to_ticks
 from txtrader.exsim.executions import Executions
-from txtrader.exsim.groups import Groups
 from txtrader.exsim.instruments import unlisted
 from txtrader.exsim.lifetimes import Lifetimes
+from txtrader.exsim.links import Links
 from txtrader.exsim.market import Market
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import Changes, Listing, Phase, Reason, Refusal, Terms
+from txtrader.exsim.records import Listing, Phase, Reason, Refusal, Terms
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import trail_stop
 from txtrader.exsim.turns import Turns
 from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "set_life"]
 
 ZERO = Decimal(0)
 
@@ -55,15 +55,15 @@ class Desk:
         first_number: int,
         exec_prefix: str,
     ) -> None:
-        self._now_ns = now_ns
-        self._tape = tape
-        self._accounts = accounts
-        self._market_of = market_of
+        self.now_ns = now_ns
+        self.tape = tape
+        self.accounts = accounts
+        self.market_of = market_of
         self._day_end = day_end
-        self._tell = tell
+        self.tell = tell
         self._next_number = first_number
         self._lifetimes = Lifetimes(clock, now_ns, self._expire)
-        self._groups = Groups()
+        self.links = Links(self)
         self.screens: list[Callable[[Order], Refusal | None]] = []
         self.orders: dict[int, Order] = {}
         self.live: dict[int, Order] = {}
@@ -74,7 +74,7 @@ class Desk:
 
     def submit(self, owner: str, sequence: Sequence[Terms], known_accounts: Sequence[str]) -> list[Order]:
         """Enter orders as one message: all are accepted or refused first, then those that work go to the market."""
-        now = self._now_ns()
+        now = self.now_ns()
         made: list[Order] = []
         for terms in sequence:
             parent_id = terms.parent_id
@@ -88,7 +88,7 @@ class Desk:
                 self._accept(order, known_accounts)
             for order in waiting:
                 if order.status is OrderStatus.NEW:
-                    self.turns.then(self._market_of(order.listing.id), partial(self._start, order))
+                    self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
 
         self.turns.run(None, accept)
         return made
@@ -96,7 +96,7 @@ class Desk:
     def _make(self, owner: str, terms: Terms, now: int) -> Order:
         number = self._next_number
         self._next_number += 1
-        market = self._market_of(terms.listing_id)
+        market = self.market_of(terms.listing_id)
         if market is None:
             listing = unlisted(terms.listing_id)
             refusal: Refusal | None = Refusal(Reason.UNKNOWN_INSTRUMENT, f"there is no instrument {terms.listing_id}")
@@ -107,7 +107,7 @@ class Desk:
         order = Order(number, terms.side.sign, None, lots, listing, owner, terms, now)
         order.end = refusal
         self.orders[number] = order
-        self._tape.write(
+        self.tape.write(
             "new",
             owner,
             number,
@@ -131,7 +131,7 @@ class Desk:
         terms = order.terms
         self._set_up(order)
         if terms.type in NEEDS_TRIGGER:
-            self._set_trigger(order)
+            self.set_trigger(order)
         elif terms.limit_price is not None and terms.type is OrderType.LIMIT:
             order.price = to_ticks(terms.limit_price, order.listing)
         parent = order.parent
@@ -140,14 +140,14 @@ class Desk:
             if not order.oca_group:
                 order.oca_group, order.oca_type = str(parent.id), 3
         if order.oca_group:
-            self._groups.join(order)
+            self.links.join(order)
         order.status = OrderStatus.NEW
         order.held = self._what_holds(order)
         self.live[order.id] = order
-        self._count_open(order, order.leaves)
-        self._set_expiry(order)
-        self._tape.write("ack", order.id, order.held)
-        self._tell("order_accepted", order)
+        self.count_open(order, order.leaves)
+        self.set_expiry(order)
+        self.tape.write("ack", order.id, order.held)
+        self.tell("order_accepted", order)
 
     @staticmethod
     def _set_up(order: Order) -> None:
@@ -155,12 +155,12 @@ class Desk:
         terms = order.terms
         if terms.display_quantity is not None and terms.display_quantity < terms.quantity:
             order.display = to_lots(terms.display_quantity, order.listing)
-        order.life = _LIVES.get(terms.tif, RESTS)
+        set_life(order)
 
-    def _set_expiry(self, order: Order) -> None:
+    def set_expiry(self, order: Order) -> None:
         terms = order.terms
         if terms.tif is TimeInForce.DAY:
-            order.expire_time = self._day_end(order.listing, self._now_ns())
+            order.expire_time = self._day_end(order.listing, self.now_ns())
         else:
             order.expire_time = terms.expire_time if terms.tif is TimeInForce.GTD else None
         if order.expire_time is not None:
@@ -168,9 +168,9 @@ class Desk:
 
     def _check(self, order: Order, known_accounts: Sequence[str]) -> Refusal | None:
         terms = order.terms
-        if terms.account not in known_accounts or terms.account not in self._accounts:
+        if terms.account not in known_accounts or terms.account not in self.accounts:
             return Refusal(Reason.UNKNOWN_ACCOUNT, f"account {terms.account} is not open to {order.owner}")
-        market = self._market_of(order.listing.id)
+        market = self.market_of(order.listing.id)
         assert market is not None
         if market.phase is not Phase.CONTINUOUS:
             return Refusal(Reason.CLOSED, f"{order.listing.symbol} takes no orders now: {market.phase}")
@@ -185,7 +185,7 @@ class Desk:
             refusal = screen(order)
             if refusal is not None:
                 return refusal
-        return self._accounts[terms.account].check_margin(order.listing, order.leaves, order.sign)
+        return self.accounts[terms.account].check_margin(order.listing, order.leaves, order.sign)
 
     def _what_holds(self, order: Order) -> str:
         if order.terms.is_held:
@@ -195,13 +195,13 @@ class Desk:
             return "parent"
         return "trigger" if order.terms.type in NEEDS_TRIGGER else ""
 
-    def _set_trigger(self, order: Order) -> None:
+    def set_trigger(self, order: Order) -> None:
         terms = order.terms
         if not terms.type.is_trailing:
             assert terms.stop_price is not None
             order.stop_ticks = to_ticks(terms.stop_price, order.listing)
             return
-        market = self._market_of(order.listing.id)
+        market = self.market_of(order.listing.id)
         assert market is not None and market.last is not None
         order.trail_best = market.last
         order.stop_ticks = (
@@ -221,27 +221,27 @@ class Desk:
                 self._set_up(order)
                 self.live[order.id] = order
                 if order.oca_group:
-                    self._groups.join(order)
-                self._count_open(order, order.leaves)
+                    self.links.join(order)
+                self.count_open(order, order.leaves)
 
     def resume(self) -> None:
         """Put the live orders of an earlier run to work again, oldest first; those whose time is over expire."""
         for order in list(self.live.values()):
             if order.expire_time is not None:
                 self._lifetimes.add(order)
-                if order.expire_time < self._now_ns():
+                if order.expire_time < self.now_ns():
                     continue
-            self._tape.write("resume", order.id, order.leaves)
-            self.turns.run(self._market_of(order.listing.id), partial(self._start, order))
+            self.tape.write("resume", order.id, order.leaves)
+            self.turns.run(self.market_of(order.listing.id), partial(self.start, order))
         self._lifetimes.expire()
 
     # -- to work
 
-    def _start(self, order: Order) -> None:
+    def start(self, order: Order) -> None:
         """Send an accepted order where it belongs: to the market, to wait for its trigger, or nowhere yet."""
         if not order.is_open or order.level is not None:
             return
-        market = self._market_of(order.listing.id)
+        market = self.market_of(order.listing.id)
         assert market is not None
         if order.held == "":
             market.matching.enter(order)
@@ -262,36 +262,36 @@ class Desk:
             order.price = order.stop_ticks + order.sign * int(terms.limit_offset / order.listing.tick)
         elif terms.limit_price is not None and (terms.type.needs_limit or terms.type is OrderType.TRAILING_STOP_LIMIT):
             order.price = to_ticks(terms.limit_price, order.listing)
-        self._touch(order)
-        self._tape.write("elect", order.id, order.stop_ticks, order.price)
-        self._tell("order_activated", order)
+        self.touch(order)
+        self.tape.write("elect", order.id, order.stop_ticks, order.price)
+        self.tell("order_activated", order)
         market.matching.enter(order)
 
-    def _activate(self, order: Order) -> None:
+    def activate(self, order: Order) -> None:
         """Let an order work that waited for its parent or for its release."""
         if not order.is_open or order.held not in ("parent", "release"):
             return
         order.held = ""
         if order.terms.type in NEEDS_TRIGGER:
             if order.terms.type.is_trailing:
-                self._set_trigger(order)
+                self.set_trigger(order)
             order.held = "trigger"
-        self._count_open(order, order.leaves)
-        self._touch(order)
-        self._tape.write("activate", order.id, order.held)
-        self._tell("order_activated", order)
-        self._start(order)
+        self.count_open(order, order.leaves)
+        self.touch(order)
+        self.tape.write("activate", order.id, order.held)
+        self.tell("order_activated", order)
+        self.start(order)
 
     def release(self, order: Order) -> Refusal | None:
         """Put a held order to work."""
         if not order.is_open or order.held != "release":
             return Refusal(Reason.TOO_LATE, f"order {order.id} is not held")
-        market = self._market_of(order.listing.id)
+        market = self.market_of(order.listing.id)
         parent = order.parent
         if parent is not None and parent.is_open:
             order.held = "parent"
             return None
-        self.turns.run(market, lambda: self._activate(order))
+        self.turns.run(market, lambda: self.activate(order))
         return None
 
     # -- executions
@@ -305,11 +305,11 @@ class Desk:
         order.last_price = price * listing.tick
         order.average = Decimal(order.notional) / order.filled_lots * listing.tick
         order.status = OrderStatus.PARTIALLY_FILLED if order.leaves else OrderStatus.FILLED
-        self._touch(order)
-        self._count_open(order, -lots)
+        self.touch(order)
+        self.count_open(order, -lots)
         if not order.leaves:
             self.live.pop(order.id, None)
-            self._groups.leave(order)
+            self.links.leave(order)
         total = commission(
             listing, order.filled, abs(Decimal(order.notional)) * listing.tick * listing.step * listing.multiplier
         )
@@ -317,208 +317,69 @@ class Desk:
         order.commission = total
         self.executions.add(order, quantity, order.last_price, number, charged, is_aggressor=is_aggressor)
         if order.oca_group:
-            self._group_traded(order, order.leaves + lots, order.leaves)
+            self.links.traded(order, order.leaves + lots, order.leaves)
         if not order.leaves:
-            self._parent_filled(order)
+            self.links.parent_filled(order)
 
-    def _group_traded(self, order: Order, before: int, after: int) -> None:
-        for member in self._groups.others(order):
-            market = self._market_of(member.listing.id)
-            if member.oca_type == 1:
-                self.turns.then(market, partial(self._cancel_linked, member, Reason.GROUP))
-            else:
-                self.turns.then(market, partial(self._reduce_linked, member, before, after))
-
-    def _parent_filled(self, order: Order) -> None:
-        for child in order.children:
-            self.turns.then(self._market_of(child.listing.id), partial(self._release_child, child))
-
-    def _release_child(self, child: Order) -> None:
-        if child.held == "parent":
-            self._activate(child)
-
-    def _cancel_linked(self, order: Order, reason: Reason) -> None:
-        if order.is_open:
-            self._take_out(order)
-            self._end(order, OrderStatus.CANCELED, Refusal(reason, _ENDED_BY[reason]))
-
-    def _reduce_linked(self, order: Order, before: int, after: int) -> None:
-        """Reduce what is open of an order in the proportion in which another of its group was filled."""
-        if not order.is_open:
-            return
-        leaves = -(-order.leaves * after // before)
-        if leaves == order.leaves:
-            return
-        if leaves == 0:
-            self._cancel_linked(order, Reason.GROUP)
-            return
-        self._resize(order, leaves)
-        self._touch(order)
-        self._tape.write("restate", order.id, order.lots)
-        self._tell("order_restated", order, Refusal(Reason.GROUP, _ENDED_BY[Reason.GROUP]))
-
-    def _resize(self, order: Order, leaves: int) -> None:
+    def resize(self, order: Order, leaves: int) -> None:
         """Make less of an order, keeping its place."""
         less = order.leaves - leaves
-        self._count_open(order, -less)
+        self.count_open(order, -less)
         if order.level is not None:
-            market = self._market_of(order.listing.id)
+            market = self.market_of(order.listing.id)
             assert market is not None
             market.book.reduce(order, less)
         else:
             order.leaves = leaves
         order.lots -= less
 
-    # -- cancel, replace
-
-    def find(self, owner: str | None, order_id: int) -> Order | Refusal:
-        """Return a live order, or why it cannot be touched."""
-        order = self.orders.get(order_id)
-        if order is None or (owner is not None and order.owner != owner):
-            return Refusal(Reason.UNKNOWN_ORDER, f"there is no order {order_id}")
-        if not order.is_open:
-            return Refusal(Reason.TOO_LATE, f"order {order_id} is {order.status} already")
-        return order
-
-    def cancel(self, owner: str | None, order_id: int, reason: Refusal) -> Refusal | None:
-        """Cancel an order; a refusal is told, too."""
-        answer: list[Refusal] = []
-        order = self.orders.get(order_id)
-
-        def process() -> None:
-            self._tape.write("cancel", owner, order_id)
-            found = self.find(owner, order_id)
-            if isinstance(found, Refusal):
-                answer.append(found)
-                if order is not None and found.reason is Reason.TOO_LATE:
-                    self._tape.write("cancel_reject", order_id, str(found.reason))
-                    self._tell("cancel_rejected", order, found)
-                return
-            self._take_out(found)
-            self._end(found, OrderStatus.CANCELED, reason)
-
-        self.turns.run(self._market_of(order.listing.id) if order is not None else None, process)
-        return answer[0] if answer else None
-
-    def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
-        """Change an order's terms; a refusal is told, too."""
-        answer: list[Refusal] = []
-        order = self.orders.get(order_id)
-
-        def process() -> None:
-            self._tape.write("replace", owner, order_id, changes.quantity, changes.limit_price, changes.stop_price)
-            found = self.find(owner, order_id)
-            refusal = found if isinstance(found, Refusal) else self._replace(found, changes)
-            if refusal is not None:
-                answer.append(refusal)
-                if order is not None and refusal.reason is not Reason.UNKNOWN_ORDER:
-                    self._tape.write("replace_reject", order_id, str(refusal.reason))
-                    self._tell("replace_rejected", order, refusal)
-
-        self.turns.run(self._market_of(order.listing.id) if order is not None else None, process)
-        return answer[0] if answer else None
-
-    def _replace(self, order: Order, changes: Changes) -> Refusal | None:
-        listing = order.listing
-        given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
-        extra = given.pop("extra", order.extra)
-        terms: Terms = msgspec.structs.replace(order.terms, **given)
-        refusal = check_terms(terms, listing, self._now_ns())
-        if refusal is not None:
-            return refusal
-        lots = to_lots(terms.quantity, listing)
-        more = lots - order.lots
-        if more > 0:
-            refusal = self._accounts[terms.account].check_margin(listing, more, order.sign)
-            if refusal is not None:
-                return refusal
-        market = self._market_of(listing.id)
-        assert market is not None
-        old = order.terms
-        order.terms, order.extra = terms, extra
-        order.life = _LIVES.get(terms.tif, RESTS)
-        if terms.tif is not old.tif or terms.expire_time != old.expire_time:
-            self._set_expiry(order)
-        if lots <= order.filled_lots:
-            self._take_out(order)
-            self._count_open(order, -order.leaves)
-            order.lots, order.leaves, order.status = order.filled_lots, 0, OrderStatus.FILLED
-            self._forget(order)
-            self._told_replaced(order)
-            self._parent_filled(order)
-            return None
-        leaves = lots - order.filled_lots
-        same_price = old.limit_price == terms.limit_price
-        if order.level is not None and same_price and leaves <= order.leaves and not order.life:
-            if leaves < order.leaves:
-                self._resize(order, leaves)
-            self._told_replaced(order)
-            return None
-        self._take_out(order)
-        self._count_open(order, leaves - order.leaves)
-        order.lots, order.leaves, order.reserve = lots, leaves, 0
-        if terms.type in NEEDS_TRIGGER and not order.was_elected:
-            if old.stop_price != terms.stop_price or terms.type.is_trailing:
-                self._set_trigger(order)
-        elif terms.limit_price is not None and (terms.type.needs_limit or terms.type is OrderType.LIMIT):
-            order.price = to_ticks(terms.limit_price, listing)
-        self._told_replaced(order)
-        self._start(order)
-        return None
-
-    def _told_replaced(self, order: Order) -> None:
-        self._touch(order)
-        self._tape.write("replaced", order.id, order.lots, order.price, order.stop_ticks)
-        self._tell("order_replaced", order)
-
     # -- ends
 
     def dropped(self, order: Order, reason: Reason) -> None:
         """Take in that matching canceled the rest of an order which may not rest."""
-        self._end(order, OrderStatus.CANCELED, Refusal(reason, "nothing more to trade with at once"))
+        self.end(order, OrderStatus.CANCELED, Refusal(reason, "nothing more to trade with at once"))
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
         order.status = OrderStatus.REJECTED
         order.end = refusal
-        self._touch(order)
-        self._tape.write("reject", order.id, str(refusal.reason), refusal.text)
-        self._tell("order_rejected", order, refusal)
+        self.touch(order)
+        self.tape.write("reject", order.id, str(refusal.reason), refusal.text)
+        self.tell("order_rejected", order, refusal)
 
-    def _take_out(self, order: Order) -> None:
+    def take_out(self, order: Order) -> None:
         """Take a live order out of the book, or from among those that wait for a price."""
-        market = self._market_of(order.listing.id)
+        market = self.market_of(order.listing.id)
         assert market is not None
         if order.level is not None:
             market.book.remove(order)
         elif order.held == "trigger" and order in market.triggers:
             market.triggers.remove(order)
 
-    def _end(self, order: Order, status: OrderStatus, reason: Refusal) -> None:
+    def end(self, order: Order, status: OrderStatus, reason: Refusal) -> None:
         order.status = status
         order.end = reason
-        self._count_open(order, -order.leaves)
-        self._forget(order)
-        self._touch(order)
-        self._tape.write("end", order.id, str(status), str(reason.reason), order.filled_lots)
+        self.count_open(order, -order.leaves)
+        self.forget(order)
+        self.touch(order)
+        self.tape.write("end", order.id, str(status), str(reason.reason), order.filled_lots)
         if status is OrderStatus.EXPIRED:
-            self._tell("order_expired", order)
+            self.tell("order_expired", order)
         else:
-            self._tell("order_canceled", order, reason)
-        for child in order.children:
-            self.turns.then(self._market_of(child.listing.id), partial(self._cancel_linked, child, Reason.PARENT))
+            self.tell("order_canceled", order, reason)
+        self.links.parent_ended(order)
 
-    def _forget(self, order: Order) -> None:
+    def forget(self, order: Order) -> None:
         self.live.pop(order.id, None)
-        self._groups.leave(order)
+        self.links.leave(order)
 
-    def _touch(self, order: Order) -> None:
-        order.update_time = self._now_ns()
+    def touch(self, order: Order) -> None:
+        order.update_time = self.now_ns()
 
-    def _count_open(self, order: Order, lots: int) -> None:
+    def count_open(self, order: Order, lots: int) -> None:
         """Keep the account's sum of what its working orders may still trade."""
         if order.held in ("parent", "release"):
             return
-        position = self._accounts[order.account].position(order.listing)
+        position = self.accounts[order.account].position(order.listing)
         quantity = lots * order.listing.step
         if order.sign > 0:
             position.open_buy += quantity
@@ -528,10 +389,10 @@ class Desk:
     def _expire(self, order: Order) -> None:
         def process() -> None:
             if order.is_open:
-                self._take_out(order)
-                self._end(order, OrderStatus.EXPIRED, Refusal(Reason.EXPIRED, "the order's time is over"))
+                self.take_out(order)
+                self.end(order, OrderStatus.EXPIRED, Refusal(Reason.EXPIRED, "the order's time is over"))
 
-        self.turns.run(self._market_of(order.listing.id), process)
+        self.turns.run(self.market_of(order.listing.id), process)
 
     def expire_day_orders(self) -> int:
         """End every DAY order now; return how many."""
@@ -546,7 +407,8 @@ class Desk:
 
 
 _LIVES: dict[TimeInForce, int] = {TimeInForce.IOC: AT_ONCE, TimeInForce.FOK: ALL_AT_ONCE}
-_ENDED_BY: dict[Reason, str] = {
-    Reason.GROUP: "another order of the group traded",
-    Reason.PARENT: "the order that this one waited for has ended",
-}
+
+
+def set_life(order: Order) -> None:
+    """Tell the book whether an order may rest."""
+    order.life = _LIVES.get(order.terms.tif, RESTS)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from twisted.internet.interfaces import IReactorTime
 
 from txtrader.exsim.accounts import Account, Rates
+from txtrader.exsim.amend import Amendments
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
 from txtrader.exsim.desk import Desk
@@ -117,6 +118,7 @@ class Venue(PublicData):
             first_number=1_000_000 + started * 4 % 900_000_000,
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
         )
+        self._amendments = Amendments(self._desk)
         self.memory: Memory | None = None
         if state_path is not None:
             self.memory = Memory(state_path, now_ns)
@@ -215,11 +217,11 @@ class Venue(PublicData):
 
     def cancel(self, owner: str | None, order_id: int) -> Refusal | None:
         """Cancel an order (owner None: anybody's); the refusal is told to the listener as well as returned."""
-        return self._desk.cancel(owner, order_id, Refusal(Reason.USER, "canceled by its owner"))
+        return self._amendments.cancel(owner, order_id, Refusal(Reason.USER, "canceled by its owner"))
 
     def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
         """Change an order's terms; priority is kept only where nothing but the quantity went down."""
-        return self._desk.replace(owner, order_id, changes)
+        return self._amendments.replace(owner, order_id, changes)
 
     def mass_cancel(
         self,
@@ -242,7 +244,7 @@ class Venue(PublicData):
 
     def _mass_cancel(self, reason: Refusal, fits: Callable[[Order], bool]) -> int:
         found = [order.id for order in self._desk.live.values() if fits(order)]
-        return sum(self._desk.cancel(None, order_id, reason) is None for order_id in found)
+        return sum(self._amendments.cancel(None, order_id, reason) is None for order_id in found)
 
     def what_if(self, owner: str, terms: Terms) -> WhatIf:
         """Say what the order would do to margin, and its cost; nothing is stored."""
@@ -327,7 +329,7 @@ class Venue(PublicData):
 
     def cancel_by_venue(self, order_id: int, text: str) -> Refusal | None:
         """Cancel an order that nobody asked to cancel; `text` says why."""
-        return self._desk.cancel(None, order_id, Refusal(Reason.VENUE, text))
+        return self._amendments.cancel(None, order_id, Refusal(Reason.VENUE, text))
 
     def bust(self, exec_id: str) -> Fill:
         """Take back an execution, both sides; return the revision of the side named.  KeyError if not in force."""

@@ -1,0 +1,137 @@
+"""Cancel and replace: what an owner may change of a live order, and what it costs in priority.
+
+Price changes and increases go to the end of the queue; less quantity, or other terms, keep the place.  A quantity is
+the new total, executions included: at or below what is done already, the order is filled with that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from txtrader.exsim.desk import Desk, set_life
+from txtrader.exsim.entry import NEEDS_TRIGGER, check_terms, to_lots, to_ticks
+from txtrader.exsim.orders import Order
+from txtrader.exsim.records import Changes, Phase, Reason, Refusal, Terms
+from txtrader.model.order import OrderStatus
+
+__all__ = ["Amendments"]
+
+_TRIGGER_TERMS = ("stop_price", "trail_amount", "trail_percent")
+
+
+class Amendments:
+    """Change the desk's live orders; a refusal is returned and told."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def cancel(self, owner: str | None, order_id: int, reason: Refusal) -> Refusal | None:
+        """Cancel an order of `owner` (None: of anybody)."""
+
+        def cancel(order: Order) -> None:
+            self._desk.take_out(order)
+            self._desk.end(order, OrderStatus.CANCELED, reason)
+
+        self._desk.tape.write("cancel", owner, order_id)
+        return self._run(owner, order_id, cancel, "cancel_rejected")
+
+    def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
+        """Change an order of `owner` (None: of anybody); refused, it stays as it was."""
+        self._desk.tape.write("replace", owner, order_id, changes.quantity, changes.limit_price, changes.stop_price)
+        return self._run(owner, order_id, lambda order: self._replace(order, changes), "replace_rejected")
+
+    def _run(
+        self, owner: str | None, order_id: int, change: Callable[[Order], Refusal | None], rejected: str
+    ) -> Refusal | None:
+        """Process a change in its turn; None while another message is processed, and its listener hears later."""
+        desk = self._desk
+        answer: list[Refusal] = []
+        order = desk.orders.get(order_id)
+        if order is None or (owner is not None and order.owner != owner):
+            return Refusal(Reason.UNKNOWN_ORDER, f"there is no order {order_id}")
+
+        def process() -> None:
+            if order.is_open:
+                refusal = change(order)
+            else:
+                refusal = Refusal(Reason.TOO_LATE, f"order {order_id} is {order.status} already")
+            if refusal is not None:
+                answer.append(refusal)
+                desk.tape.write(rejected, order_id, str(refusal.reason))
+                desk.tell(rejected, order, refusal)
+
+        desk.turns.run(desk.market_of(order.listing.id), process)
+        return answer[0] if answer else None
+
+    def _replace(self, order: Order, changes: Changes) -> Refusal | None:
+        desk = self._desk
+        given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
+        extra = given.pop("extra", order.extra)
+        terms: Terms = msgspec.structs.replace(order.terms, **given)
+        lots = 0
+        refusal = check_terms(terms, order.listing, desk.now_ns())
+        if refusal is None:
+            lots = to_lots(terms.quantity, order.listing)
+            refusal = self._check(order, lots - order.lots)
+        if refusal is not None:
+            return refusal
+        old = order.terms
+        order.terms, order.extra = terms, extra
+        set_life(order)
+        if terms.tif is not old.tif or terms.expire_time != old.expire_time:
+            desk.set_expiry(order)
+        leaves = lots - order.filled_lots
+        if leaves <= 0:
+            self._fill_as_it_is(order)
+        elif (
+            order.level is not None
+            and old.limit_price == terms.limit_price
+            and leaves <= order.leaves
+            and not order.life
+        ):
+            if leaves < order.leaves:
+                desk.resize(order, leaves)
+            self._told(order)
+        else:
+            self._enter_anew(order, old, lots, leaves)
+        return None
+
+    def _check(self, order: Order, more: int) -> Refusal | None:
+        market = self._desk.market_of(order.listing.id)
+        assert market is not None
+        if market.phase is not Phase.CONTINUOUS:
+            return Refusal(Reason.CLOSED, f"{order.listing.symbol} takes cancels only: {market.phase}")
+        if more <= 0:
+            return None
+        return self._desk.accounts[order.account].check_margin(order.listing, more, order.sign)
+
+    def _fill_as_it_is(self, order: Order) -> None:
+        desk = self._desk
+        desk.take_out(order)
+        desk.count_open(order, -order.leaves)
+        order.lots, order.leaves, order.status = order.filled_lots, 0, OrderStatus.FILLED
+        desk.forget(order)
+        self._told(order)
+        desk.links.parent_filled(order)
+
+    def _enter_anew(self, order: Order, old: Terms, lots: int, leaves: int) -> None:
+        desk = self._desk
+        terms = order.terms
+        desk.take_out(order)
+        desk.count_open(order, leaves - order.leaves)
+        order.lots, order.leaves, order.reserve = lots, leaves, 0
+        if terms.type in NEEDS_TRIGGER and not order.was_elected:
+            if any(getattr(old, name) != getattr(terms, name) for name in _TRIGGER_TERMS):
+                desk.set_trigger(order)
+        elif terms.limit_price is not None and terms.limit_price != old.limit_price:
+            order.price = to_ticks(terms.limit_price, order.listing)
+        self._told(order)
+        desk.start(order)
+
+    def _told(self, order: Order) -> None:
+        desk = self._desk
+        desk.touch(order)
+        desk.tape.write("replaced", order.id, order.lots, order.price, order.stop_ticks)
+        desk.tell("order_replaced", order)
