@@ -24,7 +24,7 @@ from txtrader.gateway.api import Gateway, GatewayOptions
 from txtrader.gateway.journal import Journal
 from txtrader.gateway.link import LinkOptions
 from txtrader.gateway.market import MarketOptions
-from txtrader.gateway.session import User
+from txtrader.gateway.session import Session, User
 from txtrader.gateway.stream import EventStream
 from txtrader.model.instrument import Instrument, SecType
 from txtrader.net.pump import Pump
@@ -159,6 +159,7 @@ class Room:
         self.frontends = {frontend.name: frontend for frontend in make_frontends(self.gateway, self.settings, reactor)}
         self.ports: dict[str, int] = {}
         self.clients: list[Client] = []
+        self.trader: Session | None = None  # for orders that no client makes
 
     async def connect(self) -> Client:
         """Connect; the greeting is not taken yet."""

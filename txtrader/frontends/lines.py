@@ -30,6 +30,7 @@ from txtrader.version import __date__, __version__
 
 __all__ = ["LineFrontend"]
 
+_LAST_EVENTS = 1.0  # seconds that a stop waits for the journal, to tell what was published last
 _NAMES = {"tws": "TWS", "cqg": "CQG", "dtc": "DTC", "fix": "FIX", "demo": "Demo"}
 
 
@@ -90,14 +91,22 @@ class LineFrontend:
 
     def stop(self) -> Deferred[None]:
         """Listen no more and close every connection; fires when all are gone."""
-        waiting: list[Deferred[Any]] = []
         port, self._port = self._port, None
+        stopped: Deferred[Any] = succeed(None)
         if port is not None:
-            waiting.append(port.stopListening() or succeed(None))
+            stopped = port.stopListening() or stopped
+        # What has been published, the last status above all, is told when it is durable: a moment from now.
+        told = self.shared.gateway.stream.journal.barrier()
+        told.addTimeout(_LAST_EVENTS, self.shared.reactor)
+        told.addErrback(lambda failure: self._log.warn("lines: the last events were not told to every client"))
+        told.addCallback(lambda _: self._close_all())
+        return DeferredList([stopped, told]).addCallback(lambda results: None)
+
+    def _close_all(self) -> Deferred[Any]:
+        waiting = [connection.when_gone() for connection in self.connections]
         for connection in list(self.connections):
-            waiting.append(connection.when_gone())
             connection.end()
-        return DeferredList(waiting).addCallback(lambda results: None)
+        return DeferredList(waiting)
 
     def end_users(self, names: frozenset[str]) -> None:
         """Close the connections of users who are no more, or may less than before."""

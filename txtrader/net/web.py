@@ -155,6 +155,19 @@ class WebRequest(server.Request):
         super().connectionLost(reason)
 
 
+class _StrictChunks(http._ChunkedTransferDecoder):
+    """Takes no chunk extensions: nobody needs them, and readers who differ on them can be played against each other.
+
+    Overrides a private method of Twisted; `tests/net/test_net_web.py` notices when it is no longer called.
+    """
+
+    def _dataReceived_CHUNK_LENGTH(self) -> bool:
+        head, _, _ = self._buffer.partition(b"\r\n")
+        if b";" in head:
+            raise http._MalformedChunkedDataError("chunk extensions are not taken")
+        return bool(super()._dataReceived_CHUNK_LENGTH())
+
+
 class WebChannel(http.HTTPChannel):
     """One connection, with limits and absolute deadlines."""
 
@@ -226,6 +239,14 @@ class WebChannel(http.HTTPChannel):
         """A request or header line is too long."""
         is_first = not hasattr(self, "_command")
         self.refuse(414 if is_first else 431, "too-large", f"a line is over {self.limits.line_size} bytes")
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        """Read chunks strictly."""
+        is_fine = bool(super()._maybeChooseTransferDecoder(header, data))
+        chosen = self._transferDecoder
+        if type(chosen) is http._ChunkedTransferDecoder:
+            self._transferDecoder = _StrictChunks(chosen.dataCallback, chosen.finishCallback)
+        return is_fine
 
     def allHeadersReceived(self) -> None:
         """Refuse a body that is announced as too large, before any of it is read."""
