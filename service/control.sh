@@ -44,7 +44,7 @@ start)
         if ! pgrep -x 'svscan|runsvdir' >/dev/null 2>&1; then
             say "no svscan is running: starting one on /etc/service (let the machine's init do that: see" \
                 "docs/operations.md)"
-            setsid svscan /etc/service </dev/null >/dev/null 2>&1 &
+            env -i PATH="$PATH" setsid svscan /etc/service </dev/null >/dev/null 2>&1 &
         fi
         turns=100
         until svok "/etc/service/$name" 2>/dev/null; do
@@ -58,8 +58,10 @@ start)
     ;;
 stop)
     touch "$folder/down"
-    svc -d "/etc/service/$name" 2>/dev/null || true
-    wait_for ": down " 10 || svok "/etc/service/$name" 2>/dev/null && fail "$name did not end" || true
+    if svok "/etc/service/$name" 2>/dev/null; then
+        svc -d "/etc/service/$name"
+        wait_for ": down " 10 || fail "$name did not end"
+    fi
     ;;
 restart)
     svc -t "/etc/service/$name"

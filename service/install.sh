@@ -60,6 +60,7 @@ put() { # NAME VALUE: unless the file has a value already
 for file in "$here"/etc/txtrader/TXTRADER_*; do
     put "$(basename "$file")" ""
 done
+put TXTRADER_MODE "$mode" # what the clients of this machine speak to, unless they say -m
 random() { "$home/venv/bin/python" -c 'import secrets; print(secrets.token_urlsafe(18))'; }
 put TXTRADER_USERNAME trader
 put TXTRADER_PASSWORD "$(random)"

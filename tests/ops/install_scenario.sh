@@ -34,10 +34,9 @@ as() { # USER COMMAND...
     runuser -u "$user" -- env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/ "$@"
 }
 wait_until() { # COMMAND...
-    turns=200
+    end=$(($(date +%s) + 30))
     until "$@" >/dev/null 2>&1; do
-        turns=$((turns - 1))
-        [ "$turns" -gt 0 ] || return 1
+        [ "$(date +%s)" -lt "$end" ] || { "$@" && return 1; }
         sleep 0.1
     done
 }
