@@ -279,7 +279,9 @@ class Access:
         count, until = self._failures.get(pair, (0, now))
         count = 1 if now > until + _FORGIVEN else count + 1
         self._failures.put(pair, (count, now + min(2.0 ** (count - 1), _LONGEST_WAIT)))
-        self._log.warn("login of {user} from {address} failed", user=attempt.name, address=attempt.address)
+        # A name that is nobody's may be a password typed in the wrong place: it is not for the log.
+        user = "an unknown user" if attempt.record is None else attempt.name
+        self._log.warn("login of {user} from {address} failed", user=user, address=attempt.address)
 
     def _answer(self, attempt: _Attempt, result: User | Failure) -> None:
         del self._attempts[attempt.proof]

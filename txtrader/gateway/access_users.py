@@ -50,24 +50,31 @@ def load_users(path: str, *, uid: int | None = None, gids: Collection[int] | Non
     except OSError as error:
         why = "it is a symbolic link" if os.path.islink(path) else error.strerror
         raise ConfigError(f"cannot open {path}: {why}", path="USERS_FILE") from error
-    with os.fdopen(file, "rb") as stream:
-        found = os.fstat(stream.fileno())
-        mode = stat.S_IMODE(found.st_mode)
-        if not stat.S_ISREG(found.st_mode):
-            raise ConfigError(f"{path} is not a plain file", path="USERS_FILE")
-        if found.st_uid not in (0, uid):
-            raise ConfigError(f"{path} belongs to user {found.st_uid}, not to root or {uid}", path="USERS_FILE")
-        if mode & ~_WIDEST_MODE:
-            raise ConfigError(f"{path} has mode {mode:04o}; at most {_WIDEST_MODE:04o} is safe", path="USERS_FILE")
-        if mode & stat.S_IRGRP and uid != 0 and found.st_gid not in gids:
-            raise ConfigError(f"{path} may be read by the foreign group {found.st_gid}", path="USERS_FILE")
-        data = stream.read(_SIZE + 1)
+    try:
+        _check_file(path, os.fstat(file), uid, gids)
+        data = b""
+        while (part := os.read(file, _SIZE + 1 - len(data))) and len(data) <= _SIZE:
+            data += part
+    finally:
+        os.close(file)
     if len(data) > _SIZE:
         raise ConfigError(f"{path} is larger than {_SIZE} bytes", path="USERS_FILE")
     try:
         return parse_users(data.decode(), path)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8", path="USERS_FILE") from error
+
+
+def _check_file(path: str, found: os.stat_result, uid: int, gids: Collection[int]) -> None:
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{path} is not a plain file", path="USERS_FILE")
+    if found.st_uid not in (0, uid):
+        raise ConfigError(f"{path} belongs to user {found.st_uid}, not to root or {uid}", path="USERS_FILE")
+    if mode & ~_WIDEST_MODE:
+        raise ConfigError(f"{path} has mode {mode:04o}; at most {_WIDEST_MODE:04o} is safe", path="USERS_FILE")
+    if mode & stat.S_IRGRP and uid != 0 and found.st_gid not in gids:
+        raise ConfigError(f"{path} may be read by the foreign group {found.st_gid}", path="USERS_FILE")
 
 
 def parse_users(text: str, path: str) -> list[UserRecord]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from txtrader.errors import EpochMismatch
+from txtrader.errors import EpochMismatch, InvalidArgument
 from txtrader.gateway.journal_records import Head
 from txtrader.model.event import DURABLE_CHANNELS
 
@@ -25,6 +25,11 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     symbols: str | frozenset[str] = "user"
     accounts: frozenset[str] | None = None
     conflate: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise InvalidArgument for another word than "user" or "session"."""
+        if isinstance(self.symbols, str) and self.symbols not in ("user", "session"):
+            raise InvalidArgument('"user", "session", or a list of symbols', path="symbols")
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):

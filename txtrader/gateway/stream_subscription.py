@@ -112,15 +112,14 @@ class Subscription:
         self._conflator = (
             Conflator(self._pass, self.sees, self.complain, interval, self._stream.clock) if interval > 0 else None
         )
-        wanted = {pair: self._receiver(pair[0]) for pair in self._wanted()}
-        for pair, receiver in list(self._interests.items()):
+        old, wanted = self._interests, {pair: self._receiver(pair[0]) for pair in self._wanted()}
+        self._interests = wanted
+        for pair, receiver in wanted.items():  # first what is new, so that a symbol wanted throughout keeps its count
+            if old.get(pair) is not receiver:
+                self._stream.interests[pair[0]].add(pair[1], receiver)
+        for pair, receiver in old.items():
             if wanted.get(pair) is not receiver:
                 self._stream.interests[pair[0]].discard(pair[1], receiver)
-                del self._interests[pair]
-        for pair, receiver in wanted.items():
-            if pair not in self._interests:
-                self._stream.interests[pair[0]].add(pair[1], receiver)
-                self._interests[pair] = receiver
 
     def _wanted(self) -> list[tuple[str, str | None]]:
         symbols = self.options.symbols
@@ -128,8 +127,6 @@ class Subscription:
             names = self._stream.symbols_of_user(self.session.user.name)
         elif symbols == "session":
             names = self._stream.symbols_of(self.session)
-        elif isinstance(symbols, str):
-            raise InvalidArgument(f'"user", "session" or a list of symbols, not "{symbols}"', path="symbols")
         else:
             names = set(symbols)
         wanted: list[tuple[str, str | None]] = []
@@ -295,8 +292,8 @@ class Subscription:
 
     async def _read(self, state: DurableChannel, after: int, limit: int) -> list[StatusEvent]:
         events = await self._stream.journal.read_events(state.name, after, limit)
-        if not events or events[0].seq != after + 1:
-            raise InternalError(f"event {after + 1} of channel {state.name} is missing")
+        if not events or events[-1].seq != after + len(events):  # they rise, so this says that all are there
+            raise InternalError(f"events after {after} of channel {state.name} are missing")
         return events
 
     async def _catch_up(self, state: DurableChannel, feed: _Feed, position: int) -> None:
