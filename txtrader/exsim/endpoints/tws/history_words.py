@@ -98,8 +98,13 @@ def read_end(text: str, now: int, zone: Zone) -> int:
 def window_of(venue: Venue, listing: Listing, end: int, duration: Duration, period: BarPeriod, *, regular: bool) -> int:
     """Return the start of the window that ends at `end`; raises RequestFailed (162) for one that is too long.
 
-    Seconds count back on the clock; days count trading sessions, the running one included.
+    Seconds count back on the clock; days count trading sessions, the running one included.  There is nothing before
+    the venue's first data.
     """
+    return max(_start_of(venue, listing, end, duration, period, regular=regular), venue.head_time(listing.id))
+
+
+def _start_of(venue: Venue, listing: Listing, end: int, duration: Duration, period: BarPeriod, *, regular: bool) -> int:
     if duration.seconds > _MAX_BARS * period.seconds:
         raise RequestFailed(162, "Historical Market Data Service error message:Time length exceeds the maximum")
     if duration.unit == "S":
