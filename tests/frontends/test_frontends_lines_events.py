@@ -18,14 +18,15 @@ from txtrader.gateway.commands import bind
 DURABLE = ["order", "execution", "account", "status"]
 
 
-async def order(room: Room, price: str = "12", **options: Any) -> dict[str, Any]:
-    """Make an order without a client; wait until its events are told."""
+async def order(room: Room, price: str = "12", settle: bool = True, **options: Any) -> dict[str, Any]:
+    """Make an order without a client; `settle`: wait until its events are told."""
     if room.trader is None:
         room.trader = room.gateway.open_session(USERS["alice"][1], frontend="test", peer="-")
     record = await room.gateway.execute(
         room.trader, bind("limit_order", ["IBM", price, 1], {"account": "DU1", **options})
     )
-    await deferLater(reactor, 0.01, lambda: None)
+    if settle:
+        await deferLater(reactor, 0.01, lambda: None)
     return record
 
 
@@ -375,7 +376,7 @@ async def test_a_long_absence_is_resumed_in_pages_that_the_reader_can_take(tmp_p
         client.pump.abort()
         await client.closed()
         for _ in range(300):
-            await order(room)
+            await order(room, settle=False)
         again = await room.log_in({"sequence": True, "channels": ["order"], "resume": {"order": place}})
         resumed = await again.json(".resumed order: ")
         assert resumed["to"] - resumed["from"] >= 299

@@ -14,6 +14,7 @@ from typing import Any
 from txtrader.errors import BrokerError, KillSwitch, RiskDenied, TxTraderError
 from txtrader.frontends.lines_replies import Forms, error_text
 from txtrader.frontends.lines_words import Call, command_words
+from txtrader.frontends.shapes import PRICE_KEYS
 from txtrader.frontends.text import printable
 from txtrader.frontends.words_2015 import ORDER_WORDS_2015, STATE_WORDS_2015
 from txtrader.model.event import StatusEvent
@@ -35,7 +36,6 @@ _ORDER_KEYS = (
 )
 _OPEN_ORDER_KEYS = ("symbol", "action", "quantity", "account", "price", "aux_price", "type", "warning")
 _ZERO_FOR_NONE = frozenset({"avgfillprice", "lastfillprice"})
-_PRICES = frozenset({"avgfillprice", "lastfillprice", "price", "aux_price"})
 
 
 def _number(value: Decimal) -> int | float:
@@ -49,7 +49,7 @@ def _value(key: str, value: Any) -> Any:
     if key == "permid" and isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, Decimal):
-        return float(value) if key in _PRICES else _number(value)
+        return float(value) if key in PRICE_KEYS else _number(value)
     return legacy_record(value)
 
 

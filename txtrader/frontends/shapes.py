@@ -7,7 +7,45 @@ from typing import Any
 
 from txtrader.errors import TooLarge
 
-__all__ = ["positional_shape"]
+__all__ = ["PRICE_KEYS", "positional_shape"]
+
+PRICE_KEYS = frozenset(
+    {
+        "ask",
+        "avgfillprice",
+        "avgprice",
+        "aux_price",
+        "bid",
+        "close",
+        "commission",
+        "commission_max",
+        "commission_min",
+        "equity_with_loan",
+        "high",
+        "init_margin",
+        "last",
+        "lastfillprice",
+        "limit_offset",
+        "limit_price",
+        "low",
+        "maint_margin",
+        "mark",
+        "market_value",
+        "open",
+        "previous_price",
+        "price",
+        "realized",
+        "stop_price",
+        "strike",
+        "tick",
+        "trail_amount",
+        "trail_percent",
+        "unrealized",
+        "vwap",
+        "wap",
+    }
+)
+"""Keys whose decimals are prices or money: where numbers have types they are floating, even when whole."""
 
 
 def _version(result: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from txtrader.frontends.shapes import PRICE_KEYS
 from txtrader.frontends.text import printable
 from txtrader.model.numbers import plain_text
 
@@ -15,44 +16,6 @@ __all__ = ["Price", "write_fault", "write_response"]
 _LOW, _HIGH = -(2**31), 2**31 - 1  # what an <int> may hold
 
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-
-_PRICES = frozenset(
-    {
-        "ask",
-        "avgfillprice",
-        "avgprice",
-        "aux_price",
-        "bid",
-        "close",
-        "commission",
-        "commission_max",
-        "commission_min",
-        "equity_with_loan",
-        "high",
-        "init_margin",
-        "last",
-        "lastfillprice",
-        "limit_offset",
-        "limit_price",
-        "low",
-        "maint_margin",
-        "mark",
-        "market_value",
-        "open",
-        "previous_price",
-        "price",
-        "realized",
-        "stop_price",
-        "strike",
-        "tick",
-        "trail_amount",
-        "trail_percent",
-        "unrealized",
-        "vwap",
-        "wap",
-    }
-)
-"""Keys whose decimals are prices or money, and so doubles even when whole."""
 
 
 class Price(Decimal):
@@ -71,7 +34,7 @@ def _int(value: int) -> str:
 
 
 def _decimal(value: Decimal, key: str) -> str:
-    is_price = key in _PRICES or isinstance(value, Price)
+    is_price = key in PRICE_KEYS or isinstance(value, Price)
     if not is_price and _LOW <= value <= _HIGH and value == value.to_integral_value():
         return f"<int>{int(value)}</int>"
     return f"<double>{plain_text(value)}</double>"
