@@ -13,6 +13,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from txtrader.exsim.demo import ACCOUNTS
+from txtrader.gateway.passwords import hash_password
 from txtrader.service import gateway_options, make_service
 from txtrader.service.check import check_settings
 from txtrader.settings import Settings
@@ -99,9 +100,16 @@ def test_hangup_reads_the_users_anew_and_a_bad_file_changes_nothing(daemon: Daem
     users.chmod(0o600)
     daemon.signal(signal.SIGHUP)
     daemon.wait_line("the users stay as they are: TXTRADER_USERS_FILE", since=since)
-    users.write_text("")
+    users.write_text(f"ann:view:{hash_password('ann', 'a-long-password')}:*\n")
     daemon.signal(signal.SIGHUP)
-    daemon.wait_line("users read anew", since=since)
+    daemon.wait_line("users read anew; ended for nobody", since=since)
+    with socket.create_connection(("127.0.0.1", daemon.tcp_port), timeout=10) as client, client.makefile() as lines:
+        client.sendall(b"auth ann a-long-password\n")
+        assert [next(lines), next(lines)] == [".connected: Demo Gateway\n", ".Authorized demo\n"]
+        users.write_text("")
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_line("users read anew; ended for ann", since=since)
+        assert all(line.startswith(("demo.", ".")) for line in lines)  # and then the end
     assert daemon.is_running
 
 

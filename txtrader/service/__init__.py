@@ -20,14 +20,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from twisted.application import service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.components import Componentized
 
 from txtrader.daemon.lifecycle import Daemon, run_application
-from txtrader.errors import ConfigError
-from txtrader.frontends import make_frontends
+from txtrader.errors import ConfigError, JournalUnavailable
+from txtrader.frontends import Frontend, make_frontends
 from txtrader.gateway.access import Access
 from txtrader.gateway.api import Gateway, GatewayOptions
 from txtrader.gateway.journal import Journal, Retention
@@ -40,12 +40,16 @@ from txtrader.settings import Settings, SettingsError
 __all__ = ["GatewayService", "gateway_options", "make_application", "make_service", "run"]
 
 
+LAST_WORDS = 1.0  # seconds that the stop waits for the journal before the clients are closed
+
+
 class GatewayService(Daemon):
     """The gateway as a Twisted service.  `gateway` and `ports` are there once it is up."""
 
     _log = Logger()
     gateway: Gateway
     access: Access
+    _frontends: list[Frontend]
     ports: dict[str, int]
 
     async def start_parts(self) -> None:
@@ -78,10 +82,11 @@ class GatewayService(Daemon):
         for mode in settings.mode:
             await self._attach(mode)
         self.ports = {}
-        for frontend in make_frontends(self.gateway, settings, reactor, now_ns=time.time_ns):
+        self._frontends = make_frontends(self.gateway, settings, reactor, now_ns=time.time_ns)
+        for frontend in self._frontends:
             self.ports[frontend.name] = await frontend.start()
             self.started(frontend.name, frontend.stop)
-        self.started("the gateway", self.gateway.stop)
+        self.started("the gateway", lambda: ensureDeferred(self._stop_gateway(journal)))
         self.gateway.start()
         self._write_ports()
         # What was loaded lives as long as the daemon: the collector need not walk through it again and again.
@@ -89,13 +94,25 @@ class GatewayService(Daemon):
         gc.freeze()
         self._log.info("the gateway serves: {ports}", ports=", ".join(f"{n} {p}" for n, p in self.ports.items()))
 
+    async def _stop_gateway(self, journal: Journal) -> None:
+        """End trading, and wait until what was said last is durable and told: then the clients may be closed."""
+        await self.gateway.stop()
+        try:
+            await journal.barrier().addTimeout(LAST_WORDS, self._reactor)
+        except (TimeoutError, JournalUnavailable):  # the disk refuses: the journal tries once more when it closes
+            self._log.warn("the clients are closed before the last events are written")
+
     def reload(self) -> None:
         """Read the users file anew; a wrong one changes nothing."""
+        if not self.is_up:
+            return  # it is about to be read
         try:
             gone = self.access.reload()
         except ConfigError as error:
             self._log.error("the users stay as they are: {reason}", reason=describe(error))
             return
+        for frontend in self._frontends:
+            frontend.end_users(gone)
         self._log.info("users read anew; ended for {gone}", gone=", ".join(sorted(gone)) or "nobody")
 
     async def _attach(self, mode: str) -> None:
