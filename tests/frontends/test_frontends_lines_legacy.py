@@ -122,6 +122,7 @@ async def test_a_session_of_2015(tmp_path):
         line = await client.line(lambda line: '"Error"' in line and line.startswith("memory.order: "))
         refused = json.loads(line.removeprefix("memory.order: "))
         assert refused["status"] == "Error" and "errorMsg" in refused and "errorCode" in refused
+        room.broker.rejects = None
         client.send("marketorder IBM 10", "getbars IBM 1 . .")
         head = await client.starting("memory.execution.")
         assert re.match(r"\S+: \{\"execId\"", head)
