@@ -264,6 +264,8 @@ def test_todays_bars_are_the_path_until_the_market_woke_and_its_prints_since():
     assert (stats.volume, stats.high, stats.low) == (fold(after)[4], fold(after)[1], fold(after)[2])
     (today,) = venue.bars(8314, BarPeriod(1, "D"), utc(2026, 3, 10), utc(2026, 3, 11))
     assert (today.open, today.high, today.low, today.close, today.volume) == fold(after)
+    seconds = venue.bars(8314, BarPeriod(1, "s"), start, venue.now_ns())
+    assert fold(seconds) == fold(live) and len(seconds) > 100
     # yesterday, as it looks tomorrow: the night before is no reason to forget what was traded
     path = venue._floor.source(venue.instruments.get(8314))
     for trade in prints[::50]:

@@ -338,6 +338,7 @@ def test_a_halted_market_takes_cancels_only():
     order = stage.buy(1, "99.00")
     stage.venue.set_phase(ACME.id, Phase.HALT)
     assert stage.buy(1, "99.00").end.reason is Reason.CLOSED
+    assert stage.venue.replace("a", order.id, Changes(quantity=D(2))).reason is Reason.CLOSED
     assert stage.venue.cancel("a", order.id) is None
     stage.venue.set_phase(ACME.id, Phase.CONTINUOUS)
     assert stage.buy(1, "99.00").is_open
@@ -446,3 +447,30 @@ def test_what_if_stores_nothing():
     assert stage.venue.live_orders() == [] and stage.ear.heard == []
     assert stage.venue.what_if("a", stage.terms("BUY", 10**9)).refusal.reason is Reason.BUYING_POWER
     assert stage.venue.what_if("a", stage.terms("BUY", 1, "1.001")).refusal.reason is Reason.PRICE_TICK
+
+
+def test_what_is_long_done_is_forgotten(monkeypatch):
+    monkeypatch.setattr("txtrader.exsim.desk.DONE_ORDERS_KEPT", 10)
+    stage = Stage()
+    first = stage.buy(1, "99.00")
+    for _ in range(20):
+        stage.sell(1, "100.00")
+        stage.buy(1, "100.00")
+    assert stage.venue.order(first.id) is first  # it is live
+    assert len(stage.venue.completed_orders()) == 10
+    assert len(stage.venue.fills()) == 10
+    assert stage.venue.holdings(A)[0].quantity == 20
+    newest = stage.venue.fills()[-1]
+    assert stage.venue.bust(newest.exec_id).replaces == newest.exec_id
+
+
+def test_a_changed_quantity_does_not_reset_a_trailing_stop():
+    stage = Stage()
+    stage.trade_at("100.00")
+    stop = stage.sell(10, type=OrderType.TRAILING_STOP, trail_amount=D("1.00"))
+    stage.trade_at("105.00")
+    stage.trade_at("104.50")
+    stage.venue.replace("b", stop.id, Changes(quantity=D(5)))
+    assert (stop.stop_price, stop.held) == (D("104.00"), "trigger")
+    stage.venue.replace("b", stop.id, Changes(trail_amount=D("2.00")))
+    assert stop.stop_price == D("102.50")

@@ -6,6 +6,7 @@ and its children.  One fact, one call on the listeners.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -31,7 +32,8 @@ from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
 __all__ = ["Desk", "set_life"]
 
-ZERO = Decimal(0)
+DONE_ORDERS_KEPT = 100_000
+"""How many done orders can still be asked for, with their fills; older ones are forgotten."""
 
 
 class Desk:
@@ -67,6 +69,7 @@ class Desk:
         self.screens: list[Callable[[Order], Refusal | None]] = []
         self.orders: dict[int, Order] = {}
         self.live: dict[int, Order] = {}
+        self._done: deque[int] = deque()
         self.turns = Turns(self._elect, on_idle)
         self.executions = Executions(exec_prefix, now_ns, accounts, tell, tape)
 
@@ -217,7 +220,9 @@ class Desk:
         self.orders.update(orders)
         for order in orders.values():
             self._next_number = max(self._next_number, order.id + 1)
-            if order.is_open:
+            if not order.is_open:
+                self._done.append(order.id)
+            else:
                 self._set_up(order)
                 self.live[order.id] = order
                 if order.oca_group:
@@ -308,8 +313,7 @@ class Desk:
         self.touch(order)
         self.count_open(order, -lots)
         if not order.leaves:
-            self.live.pop(order.id, None)
-            self.links.leave(order)
+            self.forget(order)
         total = commission(
             listing, order.filled, abs(Decimal(order.notional)) * listing.tick * listing.step * listing.multiplier
         )
@@ -341,6 +345,7 @@ class Desk:
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
         order.status = OrderStatus.REJECTED
+        self._note_done(order)
         order.end = refusal
         self.touch(order)
         self.tape.write("reject", order.id, str(refusal.reason), refusal.text)
@@ -371,6 +376,16 @@ class Desk:
     def forget(self, order: Order) -> None:
         self.live.pop(order.id, None)
         self.links.leave(order)
+        self._note_done(order)
+
+    def _note_done(self, order: Order) -> None:
+        """Remember a done order among the others, and forget the oldest beyond the bound."""
+        self._done.append(order.id)
+        if len(self._done) > DONE_ORDERS_KEPT:
+            oldest = self.orders.pop(self._done.popleft())
+            oldest.parent = None
+            oldest.children.clear()
+            self.executions.forget(oldest)
 
     def touch(self, order: Order) -> None:
         order.update_time = self.now_ns()

@@ -80,6 +80,7 @@ class Executions:
     def _keep(self, fill: Fill, order: Order) -> None:
         self._standing[fill.exec_id] = fill
         self._orders[fill.exec_id] = order
+        order.exec_ids.append(fill.exec_id)
 
     def _charge(self, order: Order, fill: Fill, cost: Decimal, realized: Decimal | None) -> None:
         charge = Commission(
@@ -109,6 +110,15 @@ class Executions:
             highest[fill.listing_id] = max(highest.get(fill.listing_id, 0), fill.match_id)
         return highest
 
+    def forget(self, order: Order) -> None:
+        """Forget the fills of an order that is long done."""
+        for exec_id in order.exec_ids:
+            fill = self._standing.pop(exec_id, None)
+            self._orders.pop(exec_id, None)
+            self._commissions.pop(exec_id, None)
+            if fill is not None:
+                self._matches.pop((fill.listing_id, fill.match_id), None)
+
     def standing(self) -> list[Fill]:
         """Return the fills in force, oldest first by their first revision."""
         return list(self._standing.values())
@@ -123,7 +133,7 @@ class Executions:
     def sides(self, exec_id: str) -> list[str]:
         """Return the ids in force of all participants' sides of the execution that `exec_id` is a side of."""
         fill = self._standing[exec_id]
-        return list(self._matches[fill.listing_id, fill.match_id])
+        return [side for side in self._matches[fill.listing_id, fill.match_id] if side in self._standing]
 
     def revise(self, exec_id: str, *, quantity: Decimal, price: Decimal, kind: ExecKind) -> Fill:
         """Put another fill, or none (quantity 0, a bust), in the place of one in force; book the difference.
@@ -171,6 +181,7 @@ class Executions:
         else:
             del self._standing[exec_id]
         self._orders[new.exec_id] = order
+        order.exec_ids.append(new.exec_id)
         self._tape.write(str(kind), new.exec_id, order.id, quantity, price)
         self._tell("fill_corrected", order, new)
         if quantity:

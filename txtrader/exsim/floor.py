@@ -142,6 +142,7 @@ class Floor:
             day=today[:3] if today is not None else None,
             volume=today[3] if today is not None else 0,
             time=now,
+            last_lots=max(1, round(self._recipe(listing).unit / float(listing.step))) if listing.is_tradeable else 0,
         )
         history.follow(market, now)
         house = House(market, source, self._recipe(listing), self._seed)

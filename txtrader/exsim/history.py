@@ -198,8 +198,24 @@ class History:
         for piece in self._pieces(start, coarse_end, woke, grain):
             count = max(1, piece.volume // _TRADE_LOTS_A_COUNT)
             yield piece.start, piece.open, piece.high, piece.low, piece.close, piece.volume, count
-        if store is not None and woke < end:
+        if store is None or woke >= end:
+            return
+        if grain < GRAIN and source == "TRADES":
+            yield from self._seconds(max(start, woke), end, store)
+        else:
             yield from store.between(max(start, woke), end)
+
+    def _seconds(self, start: int, end: int, store: BarStore) -> Iterator[tuple[int, int, int, int, int, int, int]]:
+        """Walk the live trades one by one as far back as they are kept; what is older comes by five seconds."""
+        assert self._market is not None
+        prints = self._market.prints
+        known_since = prints[0][0] + GRAIN * SECOND if len(prints) == prints.maxlen else store.since
+        known_since -= known_since % (GRAIN * SECOND)
+        if start < known_since:
+            yield from store.between(start, min(end, known_since))
+        for time, price, lots, _, _ in prints:
+            if max(start, known_since) <= time < end:
+                yield time, price, price, price, price, lots, 1
 
     def _pieces(self, start: int, coarse_end: int, end: int, grain: int) -> Iterator[Piece]:
         yield from self._source.pieces(start, coarse_end, grain)

@@ -29,9 +29,10 @@ __all__ = ["MarketListener", "OrderListener"]
 class OrderListener:
     """Facts about orders and accounts; every method does nothing here, override those you want.
 
-    The order of calls for one incoming order is: accepted, then for each execution the aggressor's `order_filled`,
-    the passive party's, both commissions, then the end of the remainder, then what follows from it (group members,
-    children, elected stops), each again in this order.
+    The order of calls for one incoming order is: accepted; then for each execution the aggressor's `order_filled`,
+    `commission_charged` and `holding_changed`, then the same three of the passive party, then the public print; then
+    the end of the remainder; then what follows from it (group members, children, elected stops), each again in this
+    order; at last `account_changed`, once an account.
     """
 
     def order_accepted(self, order: Order) -> None:
@@ -53,7 +54,7 @@ class OrderListener:
         """Tell that the order has the new terms that its owner asked for."""
 
     def order_restated(self, order: Order, reason: Refusal) -> None:
-        """Tell that the venue changed the order by itself: reduced by its group, or the stop trailed."""
+        """Tell that the venue changed the order by itself: its group reduced it."""
 
     def order_canceled(self, order: Order, reason: Refusal) -> None:
         """Tell that the rest of the order is canceled, by whom is in `reason`."""

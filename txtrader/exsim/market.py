@@ -335,10 +335,19 @@ class Market:
 
     # -- the session
 
-    def begin(self, last: int, previous_close: int, day: tuple[int, int, int] | None, volume: int, time: int) -> None:
+    def begin(
+        self,
+        last: int,
+        previous_close: int,
+        day: tuple[int, int, int] | None,
+        volume: int,
+        time: int,
+        last_lots: int,
+    ) -> None:
         """Take over the figures of the session so far: `day` is open, high, low, None before the open."""
         self.last = last
         self.last_time = time
+        self.last_lots = last_lots
         self.previous_close = previous_close
         self.open, self.high, self.low = day if day is not None else (None, None, None)
         self.volume = volume

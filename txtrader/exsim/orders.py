@@ -35,6 +35,7 @@ class Order(BookOrder):
         "commission",
         "end",
         "entry_time",
+        "exec_ids",
         "expire_time",
         "extra",
         "filled_lots",
@@ -80,6 +81,7 @@ class Order(BookOrder):
         self.was_elected = False
         self.parent: Order | None = None
         self.children: list[Order] = []
+        self.exec_ids: list[str] = []
         self.oca_group = terms.oca_group
         self.oca_type = terms.oca_type
         self.entry_time = now
