@@ -47,6 +47,13 @@ def test_nothing_outside_the_folder_is_used(folder: Path) -> None:
         assert path.startswith(str(folder))
 
 
+def test_a_data_folder_that_somebody_names_is_taken(folder: Path, tmp_path: Path) -> None:
+    prepare(folder)
+    os.environ["TXTRADER_DATA_DIR"] = str(tmp_path / "mine")
+    settings, _ = prepare(folder)
+    assert settings.data_dir == str(tmp_path / "mine")
+
+
 def test_ports_of_the_environment_are_written_down_for_the_clients(folder: Path) -> None:
     os.environ["TXTRADER_TCP_PORT"] = "6000"
     settings, fresh = prepare(folder)
@@ -59,7 +66,6 @@ def test_each_mode_has_books_of_its_own_and_is_not_remembered(folder: Path) -> N
     settings, _ = prepare(folder)
     assert settings.mode == ("tws",) and settings.data_dir == str(folder / "tws")
     del os.environ["TXTRADER_MODE"]
-    del os.environ["TXTRADER_DATA_DIR"]
     settings, _ = prepare(folder)
     assert settings.mode == ("demo",) and settings.data_dir == str(folder / "demo")
 

@@ -148,7 +148,7 @@ def run_application(
         if len(ending) > 1:
             return
         process.end_by(END_WITHIN, 1)
-        log.info("{why}: stopping", why=why)
+        log.info("{why}stopping", why="" if why == daemon.fault else f"{why}: ")
         reactor.stop()
 
     def reload() -> None:

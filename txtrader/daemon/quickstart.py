@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from txtrader.settings import Settings, SettingsError
+from txtrader.settings.table import MODES, SETTINGS
 
 __all__ = ["main", "prepare", "tell"]
 
@@ -36,11 +37,14 @@ def prepare(folder: Path) -> tuple[Settings, str | None]:
     settings = Settings.of_process()
     for key, port in (("HTTP_PORT", settings.http_port), ("TCP_PORT", settings.tcp_port)):
         _write(env / f"TXTRADER_{key}", "off" if port is None else str(port))
-    if settings.data_dir == "/var/lib/txtrader":  # the installed service's: not ours
-        # One for each mode: the books of a simulated account are not those of a real one.
-        data = folder / "-".join(settings.mode)
-        os.environ["TXTRADER_DATA_DIR"] = str(data)
-        settings = settings.replace(data_dir=str(data))
+    # One folder for each mode: the books of a simulated account are not those of a real one.
+    if named := os.environ.get("TXTRADER_DATA_DIR"):
+        os.environ[f"TXTRADER_{settings.broker.upper()}_DATA_DIR"] = named  # wins over what an earlier run wrote down
+        settings = Settings.of_process()
+    elif settings.data_dir == SETTINGS["data_dir"].default:
+        for mode in MODES:
+            _write(env / f"TXTRADER_{mode.upper()}_DATA_DIR", str(folder / mode))
+        settings = Settings.of_process()
     Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
     return settings, fresh
 
