@@ -177,7 +177,7 @@ def test_a_price_that_is_not_plain_is_left_to_the_package(price: str) -> None:
     assert TickDecoder(157).decode(f"1\x006\x003\x001\x00{price}\x00700\x001\x00".encode()) is None
 
 
-@pytest.mark.parametrize("price", [b"nan", b"1.7976931348623157E308", b"2e308"])
+@pytest.mark.parametrize("price", [b"nan", b"1.7976931348623157E308", b"2e308", b"2147483647", b"9223372036854775807"])
 def test_a_sentinel_price_becomes_none_and_never_a_number(price: bytes) -> None:
     session = session_at(VERSIONS[-1], True)
     session.receive_data(frame(b"1\x006\x003\x001\x00" + price + b"\x00700\x001\x00"))

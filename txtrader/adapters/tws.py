@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 from twisted.internet.abstract import isIPAddress
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.logger import Logger
@@ -51,6 +51,7 @@ from txtrader.twsapi.codes import CodeClass, Codes
 from txtrader.twsapi.connection import GLOBAL_ID, Connection, LoginInfo, Timing
 from txtrader.twsapi.ids import OrderIds
 from txtrader.twsapi.pacing import Priority
+from txtrader.twsapi.pending import all_of
 from txtrader.wire.tws.ibapi_binding import load_binding
 from txtrader.wire.tws.message import Message
 
@@ -406,10 +407,10 @@ class TwsAdapter:
         if self._farms.get(name) == (kind, state):
             return
         self._farms[name] = (kind, state)
+        self._status = self._with_farms(self._status)
         if kind == "market" and state == "broken":
             self.market.suspect()
         self._sink.noticed(BrokerNotice(mode=self._mode, severity="info", message=text, broker_code=code))
-        self._status = self._with_farms(self._status)
         if self._connection is not None:
             self._sink.link_changed(msgspec.structs.replace(self._status, resync=False, data_lost=False))
 
@@ -562,7 +563,7 @@ class TwsAdapter:
             )
         finally:
             self._open_orders_turn.release()
-        ended, filled = await gatherResults(
+        ended, filled = await all_of(
             [
                 connection.ask_shared(
                     "reqCompletedOrders",
@@ -586,8 +587,7 @@ class TwsAdapter:
                     priority=Priority.ACCOUNT,
                     timeout=timeout,
                 ),
-            ],
-            consumeErrors=True,
+            ]
         )
         completed = [self.orders.completed_order(message) for message in ended]
         gone = {update.permid for update in completed if update.permid is not None}

@@ -11,7 +11,6 @@ from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
 
-from twisted.internet.defer import FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -24,6 +23,7 @@ from txtrader.model.numbers import plain
 from txtrader.twsapi.codes import Codes
 from txtrader.twsapi.connection import Connection
 from txtrader.twsapi.pacing import HistoryPacer
+from txtrader.twsapi.pending import all_of
 from txtrader.wire.tws.message import Message
 
 __all__ = ["PERIODS", "History", "pieces_of"]
@@ -155,14 +155,7 @@ class History:
             self._piece(query.instrument, query.period, until, duration)
             for until, duration in pieces_of(query.period, start, end)
         ]
-        try:
-            answers: list[list[Message]] = await gatherResults(asked, consumeErrors=True)
-        except FirstError as failed:
-            failed.subFailure.raiseException()
-            raise
-        finally:
-            for piece in asked:
-                piece.cancel()  # those that are over do not mind
+        answers: list[list[Message]] = await all_of(asked)
         by_time: dict[int, Bar] = {}
         for message in (message for answer in answers for message in answer):
             bar = bar_from_wire(message)

@@ -220,6 +220,10 @@ class MarketLines:
 
         If only because all lines were used up, it is asked for again as soon as another one ends.
         """
+        if is_dead:
+            self._drop_request(line, is_told=False)
+            line.is_dead = code == _LINES_USED_UP
+            self._mark_stale(line)
         self._sink.noticed(
             BrokerNotice(
                 mode=self._mode,
@@ -229,10 +233,6 @@ class MarketLines:
                 symbol=line.symbol,
             )
         )
-        if is_dead:
-            self._drop_request(line, is_told=False)
-            line.is_dead = code == _LINES_USED_UP
-            self._mark_stale(line)
 
     def data_type_changed(self, request_id: int, number: int) -> None:
         """Take the kind of data that a line delivers from now on."""

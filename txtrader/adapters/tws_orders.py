@@ -52,12 +52,13 @@ _MOST_RETIRED = 1_000
 class _Sent:
     """What this adapter knows of one of its own orders."""
 
-    __slots__ = ("is_acknowledged", "is_earlier", "is_ended", "is_replacing", "order", "queued")
+    __slots__ = ("is_acknowledged", "is_earlier", "is_ended", "order", "queued", "replacing")
 
     def __init__(self, order: Order, *, is_acknowledged: bool = False, is_earlier: bool = False) -> None:
         self.order = order
         self.is_acknowledged = is_acknowledged
-        self.is_replacing = False
+        self.replacing: OrderRequest | None = None
+        """The change that TWS has not answered yet."""
         self.is_ended = False
         self.is_earlier = is_earlier  # sent in an earlier login: what TWS says of it may be news of the gap
         self.queued: Queued | None = None
@@ -142,7 +143,7 @@ class Orders:
             self._refuse("cancel", order, _UNSUPPORTED, f"the order is of {whose}: TWS lets only that one cancel it")
             return
         sent = self._sent.setdefault(number, _Sent(order, is_acknowledged=True, is_earlier=True))
-        if sent.queued is not None and not sent.is_replacing and sent.queued.withdraw():
+        if sent.queued is not None and sent.replacing is None and sent.queued.withdraw():
             self._never_left(number, sent, "cancelled before it was sent")
             return
 
@@ -160,14 +161,14 @@ class Orders:
 
         def refused(error: TxTraderError) -> None:
             if number is not None and number in self._sent:
-                self._sent[number].is_replacing = False
+                self._sent[number].replacing = None
             self._refuse("replace", order, error.broker_code or error.code, error.text)
 
         if number is None:
             refused(InvalidArgument("TWS lets only the client that sent an order change it", reason=_UNSUPPORTED))
             return
         sent = self._sent.setdefault(number, _Sent(order, is_acknowledged=True, is_earlier=True))
-        sent.is_replacing = True
+        sent.replacing = by
         try:
             message = Message("placeOrder", self._order_fields(order, number, by))
             sent.queued = self._connected().post(message, Priority.ORDER, refused)
@@ -177,7 +178,7 @@ class Orders:
     def cancel_all(self) -> None:
         """Withdraw what has not left, then ask for the cancel of everything that this login may cancel."""
         for number, sent in list(self._sent.items()):
-            if sent.queued is not None and not sent.is_replacing and not sent.is_ended and sent.queued.withdraw():
+            if sent.queued is not None and sent.replacing is None and not sent.is_ended and sent.queued.withdraw():
                 self._never_left(number, sent, "cancelled before it was sent")
         try:
             self._connected().post(Message("reqGlobalCancel"), Priority.CANCEL)
@@ -278,8 +279,8 @@ class Orders:
         if not sent.is_acknowledged:
             self._ended(sent)
             self._tell(sent, status=OrderStatus.REJECTED, error_code=code, error_message=text)
-        elif sent.is_replacing:
-            sent.is_replacing = False
+        elif sent.replacing is not None:
+            sent.replacing = None
             self._refuse("replace", sent.order, code, text)
             self._recheck()
         else:
@@ -295,7 +296,7 @@ class Orders:
             if sent.is_ended:
                 del self._sent[number]
             sent.is_earlier = True
-            sent.is_replacing = False
+            sent.replacing = None
 
     def link_lost(self) -> None:
         """Report the orders that waited for their turn: they never left, and never will."""
@@ -303,8 +304,8 @@ class Orders:
             queued = sent.queued
             if queued is None or queued.has_left or sent.is_ended:
                 continue
-            if sent.is_replacing:
-                sent.is_replacing = False
+            if sent.replacing is not None:
+                sent.replacing = None
                 self._refuse(
                     "replace", sent.order, "broker-unavailable", "the link was lost before the change was sent"
                 )
@@ -332,9 +333,9 @@ class Orders:
         sent.is_acknowledged = True
         if update.status in _ENDED:
             self._ended(sent)
-            sent.is_replacing = False
-        elif update.quantity is not None and sent.is_replacing and update.status is OrderStatus.NEW:
-            sent.is_replacing = False
+            sent.replacing = None
+        elif sent.replacing is not None and _shows(update, sent.replacing):
+            sent.replacing = None
         if update.order_ref is None:
             return msgspec.structs.replace(update, order_ref=sent.order.order_ref or sent.order.id)
         return update
@@ -423,3 +424,8 @@ class Orders:
                 clientid=order.clientid,
             )
         )
+
+
+def _shows(update: OrderUpdate, by: OrderRequest) -> bool:
+    """Tell whether an openOrder shows the new terms; one that was on its way before shows the old."""
+    return (update.quantity, update.limit_price, update.stop_price) == (by.quantity, by.limit_price, by.stop_price)

@@ -406,8 +406,9 @@ class Connection:
             "reqCurrentTime",
             answers=("currentTime",),
             ends=("currentTime",),
-            priority=Priority.CANCEL,
+            priority=Priority.URGENT,  # behind a queue it would call a busy link dead
             timeout=self._timing.heartbeat * 2 + 1.0,
+            share_as="heartbeat",
         )
         asked.addErrback(self._beat_unanswered)
 

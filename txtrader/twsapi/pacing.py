@@ -19,15 +19,22 @@ __all__ = ["HistoryPacer", "Pacer", "Priority", "Queued"]
 
 
 class Priority(IntEnum):
-    """What goes first when not everything can."""
+    """What goes first when not everything can; URGENT always goes at once, and still counts."""
 
+    URGENT = -1
     CANCEL = 0
     ORDER = 1
     ACCOUNT = 2
     DATA = 3
 
 
-_LIMITS = {Priority.CANCEL: 10_000, Priority.ORDER: 1_000, Priority.ACCOUNT: 1_000, Priority.DATA: 5_000}
+_LIMITS = {
+    Priority.URGENT: 0,
+    Priority.CANCEL: 10_000,
+    Priority.ORDER: 1_000,
+    Priority.ACCOUNT: 1_000,
+    Priority.DATA: 5_000,
+}
 """How many may wait of each; beyond it the caller is told to come later."""
 
 
@@ -77,7 +84,7 @@ class Pacer:
         """Call `send` now, or when its turn comes.  Raises Throttled when too many of its kind wait already."""
         item = Queued(send)
         waiting = self._waiting[priority]
-        if self._timer is None and self._may_send(self._clock.seconds()):
+        if priority is Priority.URGENT or (self._timer is None and self._may_send(self._clock.seconds())):
             self._note(self._clock.seconds())
             item.go()
             return item

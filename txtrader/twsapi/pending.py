@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from txtrader.errors import BrokerUnavailable
 from txtrader.wire.tws.message import Message
 
-__all__ = ["PendingQuestion"]
+__all__ = ["PendingQuestion", "all_of"]
 
 _MOST_ANSWERS = 100_000  # messages in one answer; TWS's longest (an option chain) stays well below
+
+
+async def all_of(asked: Sequence[Deferred[Any]]) -> list[Any]:
+    """Wait for all answers, in the sequence asked; the first error ends the wait and takes back the rest."""
+    try:
+        return list(await gatherResults(asked, consumeErrors=True))
+    except FirstError as failed:
+        raise failed.subFailure.value from None  # type: ignore[misc]  # a Failure's value is an exception
+    finally:
+        for one in asked:
+            one.cancel()  # those that are over do not mind
 
 
 class PendingQuestion:

@@ -17,8 +17,8 @@ from txtrader.wire.tws.ticks import GenericTick, PriceTick, SizeTick, StringTick
 
 __all__ = ["EventMaker", "unset_or"]
 
-_UNSET_DOUBLE = 1.7976931348623157e308
 _UNSET_INTEGERS = frozenset({2**31 - 1, 2**63 - 1, -(2**63)})
+_UNSET_FLOATS = frozenset({1.7976931348623157e308, float(2**127 - 1), *map(float, _UNSET_INTEGERS)})
 _UNSET_DECIMALS = frozenset({Decimal(2**31 - 1), Decimal(2**63 - 1), Decimal(-(2**63)), Decimal(2**127 - 1)})
 
 _RENAMED = {
@@ -58,7 +58,7 @@ def unset_or(value: Any) -> Any:
     """
     kind = type(value)
     if kind is float:
-        return None if value == _UNSET_DOUBLE or not math.isfinite(value) else Decimal(repr(value))
+        return None if value in _UNSET_FLOATS or not math.isfinite(value) else Decimal(repr(value))
     if kind is int:
         return None if value in _UNSET_INTEGERS else value
     if kind is Decimal:

@@ -32,6 +32,7 @@ SIZED_TYPES = frozenset({1, 2, 4, 66, 67, 68})
 
 _LENGTH = Layout(">I")
 _MOST_NUMBERS = 65536
+_UNSET = Decimal(2**31 - 1)  # "no value", in any number; the other marks of it are too long to be plain
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,12})?\Z", re.ASCII)
 _MOST_DIGITS = 16  # what a double holds exactly, sign or point included: beyond it the package would round
 
@@ -85,7 +86,10 @@ class Numbers(dict[str, Decimal]):
             raise ValueError(text)
         if len(self) >= _MOST_NUMBERS:
             self.clear()
-        number = self[text] = Decimal(text)
+        number = Decimal(text)
+        if number == _UNSET:
+            raise ValueError(text)
+        self[text] = number
         return number
 
 
