@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,27 @@ def test_orders_in_flight_see_an_orderly_end(daemon: Daemon) -> None:
     daemon.wait_up()
     with LineClient.connect(daemon) as client:
         assert client.call("query_order", order["id"])["id"] == order["id"]
+
+
+def test_few_descriptors_shed_new_clients_and_spare_the_others(tmp_path: Path) -> None:
+    """F23: with 64 open files, accept errors do not spin and a trader who is in goes on trading."""
+    with Daemon(tmp_path, {"MODE": "demo"}, wrapper=["prlimit", "--nofile=64"]) as daemon, ExitStack() as crowd:
+        daemon.start()
+        daemon.wait_up()
+        trader = crowd.enter_context(LineClient.connect(daemon))
+        for _ in range(100):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", daemon.tcp_port), timeout=10))
+        before = cpu_seconds(daemon.pid)
+        assert trader.call("market_order", "IBM", 1)["id"]
+        assert trader.call("query_orders")
+        assert cpu_seconds(daemon.pid) - before < 0.5
+        daemon.wait_line("room for 16 clients only")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_hangup_reads_the_users_anew_and_a_bad_file_changes_nothing(daemon: Daemon) -> None:

@@ -13,9 +13,19 @@ from collections.abc import Callable
 
 from txtrader.errors import ConfigError
 
-__all__ = ["PidFile", "catch_signals", "end_by", "go_to_background", "install_reactor", "limit_process"]
+__all__ = [
+    "PidFile",
+    "catch_signals",
+    "clients_that_fit",
+    "end_by",
+    "go_to_background",
+    "install_reactor",
+    "limit_process",
+]
 
 _ONE_SIGNAL = 0.05  # seconds: timeout(1) sends its signal to the process and to its group, which is one wish
+
+_RESERVED = 48  # descriptors that are not clients': about 25 in use by a demo, some more while files are opened
 
 
 def limit_process(descriptors: int) -> None:
@@ -25,6 +35,12 @@ def limit_process(descriptors: int) -> None:
     wanted = descriptors if hard == resource.RLIM_INFINITY else min(descriptors, hard)
     if wanted > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def clients_that_fit(wanted: int) -> int:
+    """Return how many clients the open-files limit leaves room for, beside journal, broker, log and the rest."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - _RESERVED))
 
 
 def install_reactor() -> str:

@@ -26,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.components import Componentized
 
 from txtrader.daemon.lifecycle import Daemon, run_application
+from txtrader.daemon.process import clients_that_fit
 from txtrader.errors import ConfigError, JournalUnavailable
 from txtrader.frontends import Frontend, make_frontends
 from txtrader.gateway.access import Access
@@ -55,6 +56,10 @@ class GatewayService(Daemon):
     async def start_parts(self) -> None:
         """Start journal, simulated market, gateway, front ends and broker links."""
         settings, reactor = self.settings, self._reactor
+        room = clients_that_fit(settings.max_clients)
+        if room < settings.max_clients:
+            self._log.warn("the limit of open files leaves room for {room} clients only", room=room)
+            settings = settings.replace(max_clients=room)
         problems = check_settings(settings)
         if problems:
             raise SettingsError(problems)
