@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -186,3 +187,10 @@ def test_an_index_is_a_value_that_nobody_trades():
     (index,) = venue.instruments.find(symbol="SPX", sectype=SecType.INDEX)
     assert venue.submit("me", market("BUY", 1, listing_id=index.id)).status is OrderStatus.REJECTED
     assert venue.stats(index.id).last > 1_000
+
+
+def test_the_example_of_the_documentation_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "exsim.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example, "docs/exsim.md", "exec"), {})
+    assert "Filled" in capsys.readouterr().out

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from exsim_venue import ACME, SECOND, A, B, Stage
 
+from txtrader.exsim.records import Changes
 from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
 
@@ -88,3 +89,30 @@ def test_linked_orders_are_still_linked(tmp_path):
     second.buy(10, "60.00", account=B, owner="b")
     assert [order.status for order in again[1:]] == [OrderStatus.FILLED, OrderStatus.CANCELED]
     assert second.venue.order(bracket[0].id).listing == ACME
+
+
+def test_an_endpoint_says_how_to_keep_what_it_hung_on_an_order(tmp_path):
+    class Mark:
+        number = 7
+
+    first = Stage(state_path=str(tmp_path / "state"))
+    first.venue.memory.extra_to_state = lambda mark: {"number": mark.number}
+    order = first.buy(1, "1.00", extra=Mark(), tif=TimeInForce.GTC)
+    second = reopened(first, tmp_path / "state")
+    assert second.venue.order(order.id).extra == {"number": 7}
+    second.venue.cancel("a", order.id)  # before the endpoint has looked at it
+    third = reopened(second, tmp_path / "state")
+    assert third.venue.order(order.id).extra == {"number": 7}
+    assert third.venue.order(order.id).status is OrderStatus.CANCELED
+
+
+def test_a_file_that_has_grown_is_written_anew_while_the_venue_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("txtrader.exsim.memory.COMPACT_ABOVE", 20_000)
+    path = tmp_path / "state"
+    first = Stage(state_path=str(path))
+    order = first.buy(1, "1.00")
+    for n in range(300):
+        first.venue.replace("a", order.id, Changes(limit_price=Decimal(n + 1) / 100))
+    assert path.stat().st_size < 30_000
+    second = reopened(first, path)
+    assert second.venue.order(order.id).limit_price == Decimal("3.00")

@@ -25,6 +25,8 @@ from txtrader.model.order import OrderStatus
 __all__ = ["AccountState", "FillState", "Memory", "OrderState", "PositionState", "Remembered"]
 
 _OLD = 2 * 86400 * 1_000_000_000
+COMPACT_ABOVE = 64 * 1024 * 1024
+"""A file that has grown beyond this (bytes), and to twice what it was when last written anew, is written anew."""
 
 
 class OrderState(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
@@ -98,7 +100,7 @@ _DECODER = msgspec.json.Decoder(OrderState | FillState | AccountState)
 class Memory(OrderListener):
     """Write down what happens, as an observer of the venue; `save` is called when it is quiet.
 
-    `extra_to_state` turns what an endpoint hung on an order into plain data; None forgets it.
+    `extra_to_state` turns what an endpoint hung on an order into plain data, where it is not; None forgets it.
     """
 
     def __init__(self, path: str, now_ns: Callable[[], int]) -> None:
@@ -108,7 +110,8 @@ class Memory(OrderListener):
         self._fills: dict[str, tuple[Fill, Commission | None, bool]] = {}
         self._accounts: dict[str, None] = {}
         self._file: int | None = None
-        self.extra_to_state: Callable[[Any], Any] = _plain
+        self._size = self._limit = 0
+        self.extra_to_state: Callable[[Any], Any] = _forgotten
 
     # -- reading
 
@@ -152,6 +155,8 @@ class Memory(OrderListener):
                 file.write(_ENCODER.encode(state) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+            self._size = file.tell()
+            self._limit = max(COMPACT_ABOVE, 2 * self._size)
         os.replace(fresh, self._path)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
 
@@ -169,8 +174,12 @@ class Memory(OrderListener):
         self._fills.clear()
         self._accounts.clear()
         data = b"".join(_ENCODER.encode(state) + b"\n" for state in states)
+        self._size += len(data)
         while data:
             data = data[os.write(self._file, data) :]
+        if self._size > self._limit:
+            self.close()
+            self.load()
 
     def close(self) -> None:
         """Write no more."""
@@ -183,7 +192,7 @@ class Memory(OrderListener):
             id=order.id,
             owner=order.owner,
             terms=msgspec.structs.replace(order.terms, extra=None),
-            extra=self.extra_to_state(order.extra),
+            extra=order.extra if _is_plain(order.extra) else self.extra_to_state(order.extra),
             price=order.price,
             lots=order.lots,
             leaves=order.leaves,
@@ -240,8 +249,12 @@ class Memory(OrderListener):
             self._fills[fill.exec_id] = (fill, None, False)
 
 
-def _plain(extra: Any) -> Any:
-    return extra if isinstance(extra, dict | list | str | int | None) else None
+def _is_plain(extra: Any) -> bool:
+    return isinstance(extra, dict | list | str | int | None)
+
+
+def _forgotten(extra: Any) -> None:
+    return None
 
 
 def _account_state(account: Account) -> AccountState:
