@@ -120,6 +120,8 @@ def main(what: str, folder: str, *more: str) -> None:
         elif what == "full":
             run(fill(folder, int(more[0])))
         else:
+            if more:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (int(more[0]), int(more[0])))
             open_journal(folder).close()
     except ConfigError as error:
         say(refused=error.message)

@@ -47,7 +47,7 @@ class ThreadedClock(Clock):
     def settle(self, journal: Journal) -> None:
         """Run what is due until the journal's thread has nothing left to do."""
         self.advance(0)
-        while journal._is_busy:
+        while journal.is_busy:
             self.step()
             self.advance(0)
 

@@ -350,8 +350,9 @@ def test_old_failures_are_forgiven(door: Door) -> None:
     assert door.login("alice", "wrong").retry_after == 1
 
 
-def test_two_hash_at_once_sixteen_wait_and_the_rest_is_turned_away(door: Door) -> None:
+def test_two_hash_at_once_sixteen_wait_and_the_rest_is_turned_away() -> None:
     """F42."""
+    door = Door(*[quick(f"user{number}", "right") for number in range(40)])
     found = [door.knock(f"user{number}", "wrong", f"10.0.1.{number}:1") for number in range(40)]
     assert len(door.threads.waiting) == 2
     assert [bool(each) for each in found] == [False] * 18 + [True] * 22

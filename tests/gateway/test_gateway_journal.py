@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,8 @@ from txtrader.gateway.journal import Journal, JournalItem, Retention
 from txtrader.gateway.journal_codec import decode_event, decode_order, encode_event, encode_order
 from txtrader.gateway.journal_records import DAY
 from txtrader.gateway.journal_schema import VERSION
-from txtrader.gateway.journal_store import JournalStore, make_stamp
+from txtrader.gateway.journal_stamp import make_stamp
+from txtrader.gateway.journal_store import JournalStore
 from txtrader.model.event import StatusEvent
 from txtrader.model.order import OrderStatus
 
@@ -102,6 +104,24 @@ def test_orders_share_one_instrument_in_the_file_and_in_memory(tmp_path: Path) -
     connection = sqlite3.connect(tmp_path / "journal.db")
     assert connection.execute("SELECT count(*) FROM instruments").fetchone() == (1,)
     connection.close()
+
+
+def test_instruments_that_no_record_names_any_more_are_forgotten(tmp_path: Path) -> None:
+    with Opened(tmp_path) as opened:
+        yesterday = msgspec.structs.replace(IBM, trading_hours="20261120:0930-1600")
+        opened.append(orders=(order(instrument=yesterday),))
+        opened.append(orders=(order(),))
+    with Opened(tmp_path) as again:
+        assert again.state.orders == [order()]
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    assert connection.execute("SELECT count(*) FROM instruments").fetchone() == (1,)
+    connection.close()
+
+
+def test_names_that_are_the_journals_own_are_refused(tmp_path: Path, expected_failures: list[str]) -> None:
+    expected_failures.append("an item cannot be journaled")
+    with Opened(tmp_path) as opened:
+        assert isinstance(opened.append(meta={"journal.space": "x"})[0], InternalError)
 
 
 def test_events_are_told_after_the_commit_in_the_sequence_of_their_seq(tmp_path: Path) -> None:
@@ -255,7 +275,7 @@ def test_order_ids_are_short_and_differ_between_runs(tmp_path: Path) -> None:
 def test_order_ids_go_on_after_a_million(tmp_path: Path) -> None:
     with Opened(tmp_path) as opened:
         first = opened.journal.next_order_id()
-        opened.journal._ids = 999_998
+        opened.journal._ids._count = 999_998
         last, beyond = opened.journal.next_order_id(), opened.journal.next_order_id()
         assert last.endswith("-999999")
         assert beyond.endswith("-000001")

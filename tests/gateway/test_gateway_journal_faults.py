@@ -18,7 +18,7 @@ from journaling import NOW, Opened, event, execution, key, order, outcome
 
 from txtrader.errors import ConfigError, JournalUnavailable
 from txtrader.gateway.journal import JournalItem
-from txtrader.gateway.journal_store import WriteFailed
+from txtrader.gateway.journal_errors import WriteFailed
 
 CHILD = [sys.executable, str(Path(__file__).with_name("journal_child.py"))]
 
@@ -50,7 +50,7 @@ def abandoned(folder: Path, count: int) -> Opened:
     for number in range(count):
         opened.append(events=(event(number),), orders=(order(f"TX-{number}"),))
     opened.journal._store._lock.release()
-    opened.journal._jobs.put(None)
+    opened.journal._worker.stop()
     return opened
 
 
@@ -296,6 +296,21 @@ def test_on_a_full_disk_intents_fail_and_facts_wait(tmp_path: Path) -> None:
     failed = {line["id"] for line in said if "failed" in line}
     assert durable <= set(after["orders"])
     assert not failed & set(after["orders"])
+
+
+def limited(folder: Path, size: int) -> subprocess.CompletedProcess[str]:
+    """Open the journal in a process that may not make files longer than `size` bytes."""
+    words = [*CHILD, "open", str(folder), str(size)]
+    return subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=60)
+
+
+def test_a_small_disk_is_enough_to_begin_and_a_full_one_is_named(tmp_path: Path) -> None:
+    small = limited(tmp_path / "small", 1 << 20)
+    assert small.returncode == 0
+    assert lines(small.stdout)[0]["recovered"] is None
+    full = limited(tmp_path / "full", 3000)
+    assert full.returncode == 2
+    assert "the disk does not take writes" in lines(full.stdout)[0]["refused"]
 
 
 def test_intents_that_wait_fail_at_once_and_facts_go_first_afterwards(

@@ -19,7 +19,8 @@ from journaling import Opened, outcome
 
 from txtrader.errors import JournalUnavailable
 from txtrader.gateway import stream_channel, stream_subscription
-from txtrader.gateway.journal_store import Batch, WriteFailed
+from txtrader.gateway.journal_errors import WriteFailed
+from txtrader.gateway.journal_rows import Batch
 from txtrader.gateway.session import Session, User
 from txtrader.gateway.stream import EventStream, Resumed, Snapshot, StreamOptions
 from txtrader.model.event import StatusEvent
@@ -173,7 +174,7 @@ class Streaming(RuleBasedStateMachine):
         self.opened.clock.advance(0)
 
     @rule()
-    @precondition(lambda self: self.opened.journal._is_busy)
+    @precondition(lambda self: self.opened.journal.is_busy)
     def hear_from_the_thread(self) -> None:
         self.opened.clock.step()
 

@@ -12,11 +12,9 @@ their sequence.  A sync fails: nobody knows what is on the disk, so the handle i
 from __future__ import annotations
 
 import os
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -24,18 +22,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.errors import IdempotencyKeyReuse, InternalError, JournalUnavailable, TxTraderError
-from txtrader.gateway.journal_codec import (
-    Chain,
-    decode_event,
-    encode_event,
-    encode_execution,
-    encode_order,
-    tag_of,
-)
+from txtrader.gateway.journal_codec import decode_event
+from txtrader.gateway.journal_entry import Entry, form_batch
+from txtrader.gateway.journal_errors import KeyBound, SyncFailed, WriteFailed
 from txtrader.gateway.journal_records import Head, JournalItem, JournalState, KeyRecord, Retention
-from txtrader.gateway.journal_schema import channel_base
-from txtrader.gateway.journal_store import OWN_META, Batch, JournalStore, KeyBound, SyncFailed, WriteFailed, make_stamp
-from txtrader.model.event import DURABLE_CHANNELS, StatusEvent
+from txtrader.gateway.journal_rows import Batch
+from txtrader.gateway.journal_schema import SEQ_BITS
+from txtrader.gateway.journal_stamp import OrderIds
+from txtrader.gateway.journal_store import JournalStore
+from txtrader.gateway.journal_worker import Done, JournalReactor, Worker
+from txtrader.model.event import StatusEvent
 
 __all__ = ["Head", "Journal", "JournalItem", "JournalReactor", "JournalState", "KeyRecord", "Retention"]
 
@@ -44,63 +40,7 @@ _PRUNE = 600.0  # seconds between rounds of forgetting
 _QUIET = 1.0  # seconds without a write in which a checkpoint disturbs nobody
 _GROUP = 512  # the most items of one transaction, so that the first of them does not wait for ever
 _PAGE = 1_000  # the most events of one read
-_INT64 = 1 << 63
-_IDS = 1_000_000  # order ids of one stamp
-
-
-_Done = Callable[[Any, BaseException | None], None]
-
-
-class JournalReactor(Protocol):
-    """What the journal needs of a reactor: timers, and a way in for its thread."""
-
-    def seconds(self) -> float: ...
-
-    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> IDelayedCall: ...
-
-    def callFromThread(self, callable: Callable[..., object], *args: object) -> None: ...
-
-
-class _Entry:
-    """One item on its way: its rows are encoded, its events not yet numbered."""
-
-    __slots__ = ("bodies", "deferred", "events", "executions", "is_intent", "keys", "meta", "orders")
-
-    def __init__(self, item: JournalItem, now: int) -> None:
-        """Encode the item; raises TypeError, ValueError or OverflowError for what no journal can hold."""
-        self.orders = [
-            (order.id, order.is_open, _int64(order.update_time), order.instrument, encode_order(order))
-            for order in item.orders
-        ]
-        self.executions = [
-            (each.mode, each.exec_id, each.order_id, _int64(each.time), each.instrument, encode_execution(each))
-            for each in item.executions
-        ]
-        for key in item.keys:
-            f"{key.user}{key.account}{key.client_order_id}{key.digest}{key.order_id}".encode()
-        self.keys = item.keys
-        for name, value in item.meta.items():
-            f"{name}{value}".encode()
-            if name.startswith(OWN_META):
-                raise ValueError(f"{name}: such names are the journal's own")
-        self.meta = dict(item.meta)
-        for event in item.events:
-            if event.channel not in DURABLE_CHANNELS:
-                raise ValueError(f"channel {event.channel} is not durable")
-        self.events = item.events
-        self.bodies = [encode_event(event, now) for event in item.events]
-        self.is_intent = item.is_intent
-        self.deferred: Deferred[None] = Deferred()
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.orders or self.executions or self.keys or self.meta or self.events)
-
-
-def _int64(time: int) -> int:
-    if not -_INT64 <= time < _INT64:
-        raise OverflowError(f"time {time} is out of range")
-    return time
+_LAST_SEQ = (1 << SEQ_BITS) - 1
 
 
 class Journal:
@@ -112,16 +52,21 @@ class Journal:
 
     _log = Logger()
 
-    def __init__(self, store: JournalStore, *, now_ns: Callable[[], int], retention: Retention) -> None:
+    def __init__(
+        self,
+        store: JournalStore,
+        *,
+        now_ns: Callable[[], int],
+        retention: Retention,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
         self._store = store
         self._now_ns = now_ns
         self._retention = retention
         self._reactor: JournalReactor | None = None
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], _Done] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._queue: deque[_Entry] = deque()
+        self._worker: Worker | None = None
+        self._queue: deque[Entry] = deque()
         self._reads: deque[tuple[str, int, int, Deferred[list[StatusEvent]]]] = deque()
-        self._is_busy = False  # the thread has a job
         self._is_telling = False  # a commit is being told: what is appended meanwhile goes as one group
         self._reads_next = False  # readers and writers take turns
         self._solo = 0  # how many entries go one by one, to find the one that cannot be written
@@ -137,8 +82,7 @@ class Journal:
         self._is_closed = False
         self._fatal: str | None = None
         self._listener: Callable[[StatusEvent], None] | None = None
-        self._stamp = store.stamp
-        self._ids = 0
+        self._ids = OrderIds(store.stamp, now_ns=now_ns, random_bytes=random_bytes)
         self.is_available = True
         self.on_change: Callable[[bool], None] | None = None
         self.on_fatal: Callable[[str], None] | None = None
@@ -160,7 +104,7 @@ class Journal:
         cannot be written.
         """
         store = JournalStore(path, now_ns=now_ns, random_bytes=random_bytes)
-        return cls(store, now_ns=now_ns, retention=retention or Retention())
+        return cls(store, now_ns=now_ns, retention=retention or Retention(), random_bytes=random_bytes)
 
     # -- what it knows
 
@@ -184,18 +128,12 @@ class Journal:
 
     def load(self) -> JournalState:
         """Read everything, blocking, before `start`; raises ConfigError for a damaged record."""
-        assert self._thread is None, "load comes before start"
+        assert self._worker is None, "load comes before start"
         return self._store.load()
 
     def next_order_id(self) -> str:
         """Give out an order id, `TX-<stamp>-<6 digits>`, that was never given out and never will be again."""
-        self._ids += 1
-        if self._ids >= _IDS:
-            self._ids = 1
-            used = self._stamp
-            while self._stamp == used:
-                self._stamp = make_stamp(self._now_ns(), os.urandom)
-        return f"TX-{self._stamp}-{self._ids:06d}"
+        return self._ids.next()
 
     def set_listener(self, listener: Callable[[StatusEvent], None]) -> None:
         """Tell every event to `listener` when it is durable, in seq order, before its Deferred fires."""
@@ -205,11 +143,9 @@ class Journal:
 
     def start(self, reactor: JournalReactor) -> None:
         """Hand the file to its thread."""
-        assert self._thread is None, "a journal is started once"
+        assert self._worker is None, "a journal is started once"
         self._reactor = reactor
-        # A daemon: if the reactor stops without `close`, the process must still end; the log makes that harmless.
-        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
-        self._thread.start()
+        self._worker = Worker(reactor)
         self._prune_call = reactor.callLater(0, self._prune_later)
         self._next_job()
 
@@ -222,7 +158,7 @@ class Journal:
             self._closing.append(done)
             return done
         self._closing = [done]
-        if self._thread is None:
+        if self._worker is None:
             self._finish_closing(None, self._try(self._store.close))
             return done
         if self._retry_call is not None:  # one last time
@@ -244,9 +180,8 @@ class Journal:
         self._is_closed = True
         if error is not None:
             self._log.error("journal {path} was not closed cleanly: {error}", path=self.path, error=str(error))
-        self._jobs.put(None)
-        if self._thread is not None:
-            self._thread.join()
+        if self._worker is not None:
+            self._worker.stop()
         self._cancel_calls()
         self._fail_all(JournalUnavailable("the journal is closed"))
         waiting, self._closing = self._closing or [], None
@@ -273,7 +208,7 @@ class Journal:
         if refused is not None:
             return fail(refused)
         try:
-            entry = _Entry(item, self._now_ns())
+            entry = Entry(item, self._now_ns())
         except (TypeError, ValueError, OverflowError) as error:  # a bug of ours: say so once, and refuse the item
             self._log.failure("an item cannot be journaled")
             return fail(InternalError(f"cannot be journaled: {error}"))
@@ -293,7 +228,7 @@ class Journal:
         if self._fatal is not None or self._is_closed:
             return fail(JournalUnavailable(self._fatal or "the journal is closed"))
         done: Deferred[list[StatusEvent]] = Deferred()
-        self._reads.append((channel, min(max(after, 0), _INT64 >> 24), min(max(limit, 0), _PAGE), done))
+        self._reads.append((channel, min(max(after, 0), _LAST_SEQ), min(max(limit, 0), _PAGE), done))
         self._next_job()
         return done
 
@@ -320,26 +255,16 @@ class Journal:
 
     # -- one job at a time
 
-    def _work(self) -> None:
-        """The thread: do jobs and send their results back."""
-        reactor = self._reactor
-        assert reactor is not None
-        while (job := self._jobs.get()) is not None:
-            work, done = job
-            result: Any = None
-            error: BaseException | None = None
-            try:
-                result = work()
-            except BaseException as caught:  # noqa: BLE001  the reactor's side judges and logs it
-                error = caught
-            reactor.callFromThread(self._job_done, done, result, error)
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether the thread has a job whose result has not come back yet."""
+        return self._worker is not None and self._worker.is_busy
 
-    def _give(self, work: Callable[[], Any], done: _Done) -> None:
-        self._is_busy = True
-        self._jobs.put((work, done))
+    def _give(self, work: Callable[[], Any], done: Done) -> None:
+        assert self._worker is not None, "it is started"
+        self._worker.give(work, lambda result, error: self._job_done(done, result, error))
 
-    def _job_done(self, done: _Done, result: Any, error: BaseException | None) -> None:
-        self._is_busy = False
+    def _job_done(self, done: Done, result: Any, error: BaseException | None) -> None:
         if isinstance(error, SyncFailed):
             self._die(str(error))
             return
@@ -348,7 +273,7 @@ class Journal:
 
     def _next_job(self) -> None:
         """Give the thread its next job, if it is free and there is one."""
-        if self._is_busy or self._is_telling or self._thread is None or self._fatal or self._is_closed:
+        if self._worker is None or self.is_busy or self._is_telling or self._fatal or self._is_closed:
             return
         if self._is_trusted and not self._queue:
             self._become_available()
@@ -379,32 +304,10 @@ class Journal:
         if all(entry.is_empty for entry in group):
             self._tell(group)
             return
-        batch = self._number(group)
+        batch = form_batch(group, self.epoch, self._store.epoch_number, self.heads, self._digests)
         self._give(lambda: self._store.write(batch), lambda _, error: self._written(group, batch, error))
 
-    def _number(self, group: list[_Entry]) -> Batch:
-        """Form the transaction: its events get their epoch, seq and tag now."""
-        batch = Batch()
-        epoch, link = self.epoch, Chain.link
-        at = {channel: (head.seq, self._digests[channel]) for channel, head in self.heads.items()}
-        for entry in group:
-            batch.orders.extend(entry.orders)
-            batch.executions.extend(entry.executions)
-            batch.keys.extend(entry.keys)
-            batch.meta.update(entry.meta)
-            for event, body in zip(entry.events, entry.bodies, strict=True):
-                seq, digest = at[event.channel]
-                seq, digest = seq + 1, link(digest, body)
-                at[event.channel] = seq, digest
-                event.epoch, event.seq, event.tag = epoch, seq, tag_of(digest)
-                batch.events.append((channel_base(self._store.epoch_number, event.channel) + seq, body, digest))
-        for channel, (seq, digest) in at.items():
-            if seq != self.heads[channel].seq:
-                batch.heads[channel] = Head(epoch=epoch, seq=seq, tag=tag_of(digest))
-                batch.digests[channel] = digest
-        return batch
-
-    def _written(self, group: list[_Entry], batch: Batch, error: BaseException | None) -> None:
+    def _written(self, group: list[Entry], batch: Batch, error: BaseException | None) -> None:
         if error is None:
             self.heads.update(batch.heads)
             self._digests.update(batch.digests)
@@ -427,7 +330,7 @@ class Journal:
             self._log.failure("an item cannot be journaled", Failure(error))
             self._fail(group, InternalError(f"cannot be journaled: {error}"))
 
-    def _tell(self, group: list[_Entry]) -> None:
+    def _tell(self, group: list[Entry]) -> None:
         """Tell the events of a durable group, and those who wait for it; what they append goes as one group."""
         self._is_telling = True
         for entry in group:
@@ -442,7 +345,7 @@ class Journal:
         self._next_job()
 
     @staticmethod
-    def _fail(entries: list[_Entry], error: TxTraderError) -> None:
+    def _fail(entries: list[Entry], error: TxTraderError) -> None:
         for entry in entries:
             for event in entry.events:
                 event.epoch = event.seq = event.tag = None
@@ -450,7 +353,7 @@ class Journal:
 
     # -- a disk that refuses writes
 
-    def _refused(self, group: list[_Entry], why: str) -> None:
+    def _refused(self, group: list[Entry], why: str) -> None:
         """Fail the intents, keep the facts in their sequence, and try again later."""
         waiting = [*group, *self._queue]
         self._queue = deque(entry for entry in waiting if not entry.is_intent)
@@ -498,7 +401,8 @@ class Journal:
         self.is_available = False
         self._log.critical("journal {path} is lost: {why}", path=self.path, why=why)
         self._store.abandon()
-        self._jobs.put(None)
+        if self._worker is not None:
+            self._worker.stop()
         self._cancel_calls()
         waiting, self._closing = self._closing or [], None
         if self.on_change is not None:

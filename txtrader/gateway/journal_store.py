@@ -13,97 +13,32 @@ from __future__ import annotations
 import ctypes
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 from twisted.logger import Logger
 
 from txtrader.errors import ConfigError
-from txtrader.gateway.journal_codec import (
-    Chain,
-    checksum,
-    decode_execution,
-    decode_instrument,
-    decode_order,
-    encode_instrument,
-    event_time,
-    tag_of,
-)
+from txtrader.gateway.journal_codec import Chain, checksum, decode_execution, decode_instrument, decode_order, tag_of
+from txtrader.gateway.journal_errors import SyncFailed, WriteFailed, verdict_of
 from txtrader.gateway.journal_files import HighWater, JournalLock
+from txtrader.gateway.journal_proof import Proof
+from txtrader.gateway.journal_prune import Pruner
 from txtrader.gateway.journal_records import Head, JournalState, KeyRecord, Retention
+from txtrader.gateway.journal_rows import Batch, RowWriter, key_bytes
 from txtrader.gateway.journal_schema import SEQ_BITS, channel_base, migrate
+from txtrader.gateway.journal_stamp import make_stamp
 from txtrader.model.event import DURABLE_CHANNELS
 from txtrader.model.instrument import Instrument
 
-__all__ = ["OWN_META", "Batch", "JournalStore", "KeyBound", "SyncFailed", "WriteFailed", "make_stamp"]
+__all__ = ["OWN_META", "JournalStore"]
 
-_EPOCH_OF_STAMPS = 1_577_836_800  # 2020-01-01, so that the seconds of a stamp stay short
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SECOND = 1_000_000_000
 _QUIET_ROWS = 500  # a checkpoint is due in a quiet moment
 _LOG_SIZE = 4 << 20  # some 150 single orders, or many more in groups; folding it in takes some 10 ms
-_PRUNE_ROWS = 500  # a few ms, while orders wait
-_CHUNKS = (64, 8, 1)
 _KEY_FIELDS = KeyRecord.__struct_fields__
+_SPACE = "journal.space"
 OWN_META = "journal."  # what begins so in `meta` is the journal's own
-
-
-class WriteFailed(Exception):
-    """The disk is full or refuses writes; nothing of the batch is durable, and it may be tried again."""
-
-
-class SyncFailed(Exception):
-    """The disk broke a promise (failed sync, damaged file): nothing may be tried again with this handle."""
-
-
-class KeyBound(Exception):
-    """A key of the batch is bound to another order; nothing of the batch is durable."""
-
-    def __init__(self, key: KeyRecord, order_id: str) -> None:
-        super().__init__(f"client order id {key.client_order_id!r} is bound to order {order_id}")
-        self.key = key
-        self.order_id = order_id
-
-
-class Batch:
-    """The rows of one transaction."""
-
-    __slots__ = ("digests", "events", "executions", "heads", "keys", "meta", "orders")
-
-    def __init__(self) -> None:
-        # (id, is_open, updated, instrument, record)
-        self.orders: list[tuple[str, bool, int, Instrument | None, bytes]] = []
-        # (mode, exec_id, order_id, time, instrument, record)
-        self.executions: list[tuple[str, str, str | None, int, Instrument | None, bytes]] = []
-        self.keys: list[KeyRecord] = []
-        self.meta: dict[str, str] = {}
-        self.events: list[tuple[int, bytes, bytes]] = []  # (row id, body, digest)
-        self.heads: dict[str, Head] = {}  # where the channels stand after it, those that move
-        self.digests: dict[str, bytes] = {}  # of these heads, in full
-
-
-def _key_bytes(key: KeyRecord) -> bytes:
-    return repr(msgspec.structs.astuple(key)).encode()
-
-
-def _digits(number: int, width: int) -> str:
-    text = ""
-    while number:
-        number, digit = divmod(number, 36)
-        text = _DIGITS[digit] + text
-    return text.rjust(width, "0")
-
-
-def make_stamp(now_ns: int, random_bytes: Callable[[int], bytes]) -> str:
-    """Make the middle of the order ids of one run: the second it began and 15 random bits, `0-9A-Z`.
-
-    Six digits of time (until 2089) and three of chance: a journal restored from a backup, on this machine or
-    another, cannot lead to an id that was given out before.
-    """
-    seconds = max(now_ns // _SECOND - _EPOCH_OF_STAMPS, 0) % 36**6
-    return _digits(seconds, 6) + _digits(int.from_bytes(random_bytes(4), "big") % 36**3, 3)
 
 
 class JournalStore:
@@ -125,7 +60,6 @@ class JournalStore:
         self.digests: dict[str, bytes] = {}  # of each head, in full
         self.bases: dict[str, Head] = {}  # the oldest points from which a channel can be read on
         self.recovered: str | None = None  # why a new epoch began, if one did because of damage
-        self._instruments: dict[Instrument, int] = {}
         self._rows = 0  # written since the last checkpoint
         self._log_limit = _LOG_SIZE
         try:
@@ -148,18 +82,15 @@ class JournalStore:
         except OSError as error:
             raise ConfigError(f"cannot open the journal {self.path}: {error.strerror}", path="JOURNAL") from error
         self._connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        self._writer = RowWriter(self._connection)
         try:
             self._prepare()
             self._prove()
             self._begin_run()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, WriteFailed, SyncFailed) as error:
             self._connection.close()
             self._high.close()
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                why = "another program has it open"
-            else:
-                why = f"{error}; restore a backup, or move it away to begin anew"
-            raise ConfigError(f"cannot use the journal {self.path}: {why}", path="JOURNAL") from error
+            raise ConfigError(f"cannot use the journal {self.path}: {_why(error)}", path="JOURNAL") from error
         except BaseException:
             self._connection.close()
             self._high.close()
@@ -184,58 +115,11 @@ class JournalStore:
             self._begin_epoch(0, "new journal" if self._high.epoch is None else "the journal is gone")
             return
         self.epoch_number, self.epoch = row
-        why = self._prove_channels() or self._prove_high_water()
-        if why is not None:
-            self._begin_epoch(self.epoch_number, why)
-
-    def _prove_channels(self) -> str | None:
-        bases = {
-            channel: (seq, digest)
-            for channel, seq, digest in self._connection.execute(
-                "SELECT channel, seq, digest FROM bases WHERE epoch = ?", (self.epoch_number,)
-            )
-        }
-        link = Chain.link
-        for channel in DURABLE_CHANNELS:
-            seq, digest = bases.get(channel) or (0, Chain.genesis(self.epoch, channel))
-            self.bases[channel] = Head(epoch=self.epoch, seq=seq, tag=tag_of(digest))
-            first = channel_base(self.epoch_number, channel)
-            expected = first + seq
-            for key, body, kept in self._connection.execute(
-                "SELECT id, body, digest FROM events WHERE id > ? AND id < ? ORDER BY id",
-                (first, first + (1 << SEQ_BITS)),
-            ):
-                expected += 1
-                if key != expected:
-                    return f"channel {channel} has a gap before event {key - first}"
-                digest = link(digest, body) if type(body) is bytes else b""
-                if digest != kept:
-                    return f"the chain of channel {channel} breaks at event {key - first}"
-            self.heads[channel] = Head(epoch=self.epoch, seq=expected - first, tag=tag_of(digest))
-            self.digests[channel] = digest
-        return None
-
-    def _prove_high_water(self) -> str | None:
-        if self._high.is_damaged:
-            return "the high-water file is damaged"
-        if self._high.epoch is None:
-            return "the high-water file is gone" if any(head.seq for head in self.heads.values()) else None
-        if self._high.epoch != self.epoch:
-            return f"the high-water file is of epoch {self._high.epoch}"
-        for channel, (seq, tag) in self._high.heads.items():
-            if channel not in self.heads:
-                continue  # a newer version's channel
-            if self.heads[channel].seq < seq:
-                return f"channel {channel} ends at {self.heads[channel].seq}, it had reached {seq}"
-            if seq > self.bases[channel].seq and self._tag_at(channel, seq) != tag:
-                return f"event {seq} of channel {channel} is another one than it was"
-        return None
-
-    def _tag_at(self, channel: str, seq: int) -> str | None:
-        row = self._connection.execute(
-            "SELECT digest FROM events WHERE id = ?", (channel_base(self.epoch_number, channel) + seq,)
-        ).fetchone()
-        return None if row is None else tag_of(row[0])
+        proof = Proof(self._connection, self.epoch_number, self.epoch, self._high)
+        if proof.damage is None:
+            self.heads, self.digests, self.bases = proof.heads, proof.digests, proof.bases
+        else:
+            self._begin_epoch(self.epoch_number, proof.damage)
 
     def _begin_epoch(self, number: int, why: str) -> None:
         """Begin a new lineage: its channels start at seq 0; the old one's events are kept until they are too old."""
@@ -268,19 +152,14 @@ class JournalStore:
         """
         run = self._connection.execute
         try:
-            run("BEGIN IMMEDIATE")
             # The pages go through the log twice, when they come and when they go.
-            run("INSERT INTO meta VALUES ('journal.space', zeroblob(?))", (_LOG_SIZE // 2,))
-            run("COMMIT")
-            run("DELETE FROM meta WHERE key = 'journal.space'")
+            self._transact(
+                lambda: run("INSERT OR REPLACE INTO meta VALUES (?, zeroblob(?))", (_SPACE, _LOG_SIZE // 2)) and None
+            )
+            self._transact(lambda: run("DELETE FROM meta WHERE key = ?", (_SPACE,)))
             self.checkpoint()
-        except sqlite3.Error as error:
-            verdict = _verdict(error)
-            if isinstance(verdict, SyncFailed):
-                raise
-            if self._connection.in_transaction:
-                run("ROLLBACK")
-            self._log.warn("journal {path}: no space for a log of {size} bytes", path=self.path, size=_LOG_SIZE)
+        except WriteFailed as error:
+            self._log.warn("journal {path}: no space for a log: {error}", path=self.path, error=str(error))
 
     # -- reading
 
@@ -296,24 +175,35 @@ class JournalStore:
         instruments: dict[int | None, Instrument | None] = {None: None}
         for number, record, crc in run("SELECT id, record, crc FROM instruments"):
             self._check("instrument", number, crc, record)
-            instruments[number] = instrument = decode_instrument(record)
-            self._instruments[instrument] = number
+            instruments[number] = decode_instrument(record)
+        used: set[int | None] = set()
         orders = []
         for id_, number, record, crc in run("SELECT id, instrument, record, crc FROM orders ORDER BY rowid"):
             self._check("order", id_, crc, record)
             orders.append(decode_order(record, instruments[number]))
+            used.add(number)
         executions = []
         for id_, number, record, crc in run("SELECT exec_id, instrument, record, crc FROM executions ORDER BY rowid"):
             self._check("execution", id_, crc, record)
             executions.append(decode_execution(record, instruments[number]))
+            used.add(number)
         keys = []
         for *fields, crc in run("SELECT user, account, client_order_id, digest, order_id, crc FROM keys"):
             key = KeyRecord(**dict(zip(_KEY_FIELDS, fields, strict=True)))
-            self._check("key", key.client_order_id, crc, _key_bytes(key))
+            self._check("key", key.client_order_id, crc, key_bytes(key))
             keys.append(key)
         meta = dict(run("SELECT key, value FROM meta").fetchall())
         meta = {name: value for name, value in meta.items() if not name.startswith(OWN_META)}
+        self._drop_instruments([number for number in instruments if number not in used and number is not None])
+        self._writer.know({instrument: number for number, instrument in instruments.items() if number and instrument})
         return JournalState(orders=orders, executions=executions, keys=keys, meta=meta, heads=dict(self.heads))
+
+    def _drop_instruments(self, numbers: list[int]) -> None:
+        """Forget instruments that no record names any more: each day's trading hours make new ones."""
+        if numbers:
+            statement = "DELETE FROM instruments WHERE id = ?"
+            rows = [(number,) for number in numbers]
+            self._transact(lambda: self._connection.executemany(statement, rows))
 
     def _check(self, kind: str, name: object, crc: int, record: bytes) -> None:
         if type(record) is not bytes or checksum(record) != crc:
@@ -337,26 +227,26 @@ class JournalStore:
 
     def write(self, batch: Batch) -> None:
         """Make a batch durable.  Raises WriteFailed, KeyBound (nothing is kept then) or SyncFailed (fatal)."""
-        self._transact(lambda: self._insert_batch(batch))
+        self._transact(lambda: self._writer.write(batch))
         self.heads.update(batch.heads)
         self._mark()
 
-    def _transact(self, work: Callable[[], None]) -> None:
+    def _transact(self, work: Callable[[], object]) -> None:
         run = self._connection.execute
-        learnt = len(self._instruments)
+        learnt, count = self._writer.learnt(), self._writer.count
         try:
             run("BEGIN IMMEDIATE")
             work()
             run("COMMIT")
         except BaseException as error:
-            while len(self._instruments) > learnt:  # their rows are gone with the transaction
-                self._instruments.popitem()
+            self._writer.unlearn(learnt)
             self._undo(error)
             raise
+        self._rows += self._writer.count - count
 
     def _undo(self, error: BaseException) -> None:
         """Roll back after `error`; raises what the error of the database means, if it was one."""
-        verdict = _verdict(error)
+        verdict = verdict_of(error)
         if isinstance(verdict, SyncFailed):
             raise verdict from error
         try:
@@ -367,85 +257,6 @@ class JournalStore:
         if verdict is not None:
             raise verdict from error
 
-    def _insert_batch(self, batch: Batch) -> None:
-        if batch.orders:
-            rows = [
-                (id_, is_open, updated, self._instrument_row(instrument), record, checksum(record))
-                for id_, is_open, updated, instrument, record in {row[0]: row for row in batch.orders}.values()
-            ]
-            self._insert(
-                "INSERT INTO orders VALUES",
-                rows,
-                "ON CONFLICT (id) DO UPDATE SET is_open = excluded.is_open, updated = excluded.updated,"
-                " instrument = excluded.instrument, record = excluded.record, crc = excluded.crc",
-            )
-        if batch.executions:
-            latest = {row[:2]: row for row in batch.executions}
-            self._insert(
-                "INSERT INTO executions VALUES",
-                [
-                    (mode, exec_id, order_id, time, self._instrument_row(instrument), record, checksum(record))
-                    for mode, exec_id, order_id, time, instrument, record in latest.values()
-                ],
-                "ON CONFLICT (mode, exec_id) DO UPDATE SET order_id = excluded.order_id, time = excluded.time,"
-                " instrument = excluded.instrument, record = excluded.record, crc = excluded.crc",
-            )
-        if batch.keys:
-            self._insert_keys(batch.keys)
-        if batch.meta:
-            self._insert(
-                "INSERT INTO meta VALUES",
-                list(batch.meta.items()),
-                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            )
-        if batch.events:
-            self._insert("INSERT INTO events VALUES", batch.events, "")
-
-    def _insert_keys(self, keys: Sequence[KeyRecord]) -> None:
-        rows = []
-        for key in keys:
-            rows.append((*msgspec.structs.astuple(key), checksum(_key_bytes(key))))
-        if self._insert("INSERT INTO keys VALUES", rows, "ON CONFLICT DO NOTHING") == len(rows):
-            return
-        for key in keys:  # some were there: they must be the same
-            digest, order_id = self._connection.execute(
-                "SELECT digest, order_id FROM keys WHERE user = ? AND account = ? AND client_order_id = ?",
-                (key.user, key.account, key.client_order_id),
-            ).fetchone()
-            if (digest, order_id) != (key.digest, key.order_id):
-                raise KeyBound(key, order_id)
-
-    def _insert(self, head: str, rows: Sequence[tuple[Any, ...]], tail: str) -> int:
-        """Insert rows with few statements, and return how many rows changed.
-
-        Each statement gives the interpreter's lock away and must get it back from a busy reactor: many rows a
-        statement, not many statements.
-        """
-        self._rows += len(rows)
-        slot = f"({', '.join('?' * len(rows[0]))})"
-        changed = at = 0
-        for size in _CHUNKS:
-            while len(rows) - at >= size:
-                values = ", ".join([slot] * size)
-                flat = list(chain.from_iterable(rows[at : at + size]))
-                changed += self._connection.execute(f"{head} {values} {tail}", flat).rowcount
-                at += size
-        return changed
-
-    def _instrument_row(self, instrument: Instrument | None) -> int | None:
-        """Return the row id of an instrument, inserting it the first time."""
-        if instrument is None:
-            return None
-        number = self._instruments.get(instrument)
-        if number is None:
-            record = encode_instrument(instrument)
-            number = self._connection.execute(
-                "INSERT INTO instruments (record, crc) VALUES (?, ?)", (record, checksum(record))
-            ).lastrowid
-            assert number is not None, "an inserted row has an id"
-            self._instruments[instrument] = number
-        return number
-
     def probe(self) -> None:
         """Find out whether the disk takes writes again: free the log's space, then commit something small."""
         try:
@@ -454,7 +265,7 @@ class JournalStore:
             pass  # the probe itself decides
         batch = Batch()
         batch.meta["journal.probed"] = str(self._now_ns())
-        self._transact(lambda: self._insert_batch(batch))
+        self._transact(lambda: self._writer.write(batch))
 
     def _mark(self) -> None:
         try:
@@ -483,7 +294,7 @@ class JournalStore:
         try:
             self._connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})").fetchone()
         except sqlite3.Error as error:
-            verdict = _verdict(error)
+            verdict = verdict_of(error)
             raise (verdict or error) from error
         self._log_limit = max(self._log_size(), _LOG_SIZE)
         self._sync_mark()
@@ -497,79 +308,13 @@ class JournalStore:
     def prune(self, retention: Retention) -> bool:
         """Forget a slice of what is too old; tell whether there may be more.  Raises as `write`."""
         now = self._now_ns()
-        records_before = now - int(retention.records * _SECOND)
-        events_before = now - int(retention.events * _SECOND)
-        found: list[bool] = []
-        bases = dict(self.bases)
+        pruner = Pruner(self._connection, self.epoch_number, self.heads, self.bases)
         self._transact(
-            lambda: found.extend(
-                [
-                    self._prune_orders(records_before),
-                    self._prune_strays(records_before),
-                    self._prune_old_epochs(events_before),
-                    *[self._prune_channel(channel, events_before, bases) for channel in DURABLE_CHANNELS],
-                ]
-            )
+            lambda: pruner.prune(now - int(retention.records * _SECOND), now - int(retention.events * _SECOND))
         )
-        self.bases = bases
-        return any(found)
-
-    def _prune_orders(self, before: int) -> bool:
-        run = self._connection.execute
-        ids = run(
-            "SELECT id FROM orders WHERE is_open = 0 AND updated < ? ORDER BY updated LIMIT ?", (before, _PRUNE_ROWS)
-        ).fetchall()
-        self._delete("DELETE FROM keys WHERE order_id = ?", ids)
-        self._delete("DELETE FROM executions WHERE order_id = ?", ids)
-        self._delete("DELETE FROM orders WHERE id = ?", ids)
-        return len(ids) == _PRUNE_ROWS
-
-    def _prune_strays(self, before: int) -> bool:
-        """Forget old executions that belong to no order."""
-        ids = self._connection.execute(
-            "SELECT rowid FROM executions WHERE order_id IS NULL AND time < ? LIMIT ?", (before, _PRUNE_ROWS)
-        ).fetchall()
-        self._delete("DELETE FROM executions WHERE rowid = ?", ids)
-        return len(ids) == _PRUNE_ROWS
-
-    def _prune_old_epochs(self, before: int) -> bool:
-        """Forget the events of lineages that ended long ago: they ended when the next one began."""
-        row = self._connection.execute(
-            "SELECT max(number) FROM epochs WHERE started < ? AND number <= ?", (before, self.epoch_number)
-        ).fetchone()
-        if row[0] is None:
-            return False
-        ids = self._connection.execute(
-            "SELECT id FROM events WHERE id < ? LIMIT ?", (channel_base(row[0], DURABLE_CHANNELS[0]), _PRUNE_ROWS)
-        ).fetchall()
-        self._delete("DELETE FROM events WHERE id = ?", ids)
-        return len(ids) == _PRUNE_ROWS
-
-    def _prune_channel(self, channel: str, before: int, bases: dict[str, Head]) -> bool:
-        """Forget the oldest events of a channel, but for its head."""
-        run = self._connection.execute
-        first = channel_base(self.epoch_number, channel)
-        base = bases[channel].seq
-        oldest, newest = base + 1, min(base + _PRUNE_ROWS, self.heads[channel].seq - 1)
-        cut = base
-        while oldest <= newest:  # times rise with seq: search by halves
-            middle = (oldest + newest) // 2
-            (body,) = run("SELECT body FROM events WHERE id = ?", (first + middle,)).fetchone()
-            if event_time(body) < before:
-                cut, oldest = middle, middle + 1
-            else:
-                newest = middle - 1
-        if cut == base:
-            return False
-        (digest,) = run("SELECT digest FROM events WHERE id = ?", (first + cut,)).fetchone()
-        run("INSERT OR REPLACE INTO bases VALUES (?, ?, ?, ?)", (self.epoch_number, channel, cut, digest))
-        run("DELETE FROM events WHERE id > ? AND id <= ?", (first + base, first + cut))
-        bases[channel] = Head(epoch=self.epoch, seq=cut, tag=tag_of(digest))
-        self._rows += cut - base
-        return cut == base + _PRUNE_ROWS
-
-    def _delete(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        self._rows += self._connection.executemany(statement, rows).rowcount if rows else 0
+        self.bases = pruner.bases
+        self._rows += pruner.count
+        return pruner.has_more
 
     # -- ending
 
@@ -596,28 +341,11 @@ class JournalStore:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
 
 
-_FATAL = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_REFUSED = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_PERM,
-    }
-)
-
-
-def _verdict(error: BaseException) -> WriteFailed | SyncFailed | None:
-    """Say what an error of SQLite means; None for what is no matter of the disk."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    words = f"{error} ({getattr(error, 'sqlite_errorname', code)})"
-    if code in _FATAL or code & 0xFF in _DAMAGE:
-        return SyncFailed(words)
-    return WriteFailed(words) if code & 0xFF in _REFUSED else None
+def _why(error: Exception) -> str:
+    """Say in words for an operator why a journal cannot be opened."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another program has it open"
+    if isinstance(error, WriteFailed) or isinstance(verdict_of(error), WriteFailed):
+        return f"the disk does not take writes: {error}"
+    return f"{error}; restore a backup, or move it away to begin anew"
