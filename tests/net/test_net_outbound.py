@@ -18,7 +18,8 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from txtrader.net.outbound import Limits, Outbound, OutboundPool, write_eagerly
+from txtrader.net.eager import write_eagerly
+from txtrader.net.outbound import Limits, Outbound, OutboundPool
 from txtrader.net.turn import Turn
 
 
@@ -400,7 +401,7 @@ def test_a_turn_that_fails_for_one_client_serves_the_others(expected_failures: l
 
 @pytest_twisted.ensureDeferred
 async def test_twisted_still_has_the_half_private_attributes_that_eager_writes_read(rooms):
-    """If this fails, `net.outbound._is_idle` must learn how the new Twisted tells that nothing waits."""
+    """If this fails, `net.eager._is_idle` must learn how the new Twisted tells that nothing waits."""
     server, client = await room_of(rooms).join(receive_buffer=4096)
     transport = server.transport
     for name in ("connected", "disconnecting", "_writeDisconnected", "_tempDataLen", "dataBuffer", "offset"):

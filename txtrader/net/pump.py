@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides
 
 from txtrader.errors import RemoteProtocolError
-from txtrader.net.outbound import Outbound, write_eagerly
+from txtrader.net.eager import write_eagerly
+from txtrader.net.outbound import Outbound
 from txtrader.wire.session import Session
 
 __all__ = ["Pump"]
