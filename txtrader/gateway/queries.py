@@ -304,7 +304,12 @@ class Queries:
         """Find instruments."""
         given = {name: value for name, value in parts.items() if value is not None}
         asked = msgspec.structs.replace(query, **given) if given else query
-        return [instrument_record(found) for found in await self._market.find(session, asked, self._mode(mode))]
+        found = await self._market.find(session, asked, self._mode(mode))
+        if not found and "sectype" not in given and query.symbol == query.text:
+            # A plain name is a stock where one is meant to be traded; a search means anything of that name.
+            asked = msgspec.structs.replace(asked, sectype=None)
+            found = await self._market.find(session, asked, self._mode(mode))
+        return [instrument_record(each) for each in found]
 
     # --- accounts, orders, executions -------------------------------------------------------------------------------
 
