@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +20,7 @@ from txtrader.service import gateway_options, make_service
 from txtrader.service.check import check_settings
 from txtrader.settings import Settings
 from txtrader.testing.clients import LineClient
-from txtrader.testing.daemon import Daemon
+from txtrader.testing.daemon import Daemon, wait_until
 
 CANARY = "canary-4711-secret"
 
@@ -91,6 +92,18 @@ def test_orders_in_flight_see_an_orderly_end(daemon: Daemon) -> None:
     daemon.wait_up()
     with LineClient.connect(daemon) as client:
         assert client.call("query_order", order["id"])["id"] == order["id"]
+
+
+def test_a_restart_storm_is_no_login_storm(daemon: Daemon) -> None:
+    """F27: starts that never reached the broker make the next one wait, but clients are served at once."""
+    now = time.time()
+    (daemon.data_dir / "starts").write_text("".join(f"{now - number}\n" for number in (3, 2, 1)))
+    daemon.start()
+    assert (daemon.data_dir / "starts").exists()
+    with LineClient.connect(daemon) as client:
+        assert client.call("status") == "Startup"
+    daemon.wait_up()
+    wait_until(lambda: not (daemon.data_dir / "starts").exists(), 5, "the starts are forgotten")
 
 
 def test_few_descriptors_shed_new_clients_and_spare_the_others(tmp_path: Path) -> None:

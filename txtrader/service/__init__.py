@@ -21,12 +21,14 @@ from zoneinfo import ZoneInfo
 
 from twisted.application import service
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.components import Componentized
 
 from txtrader.daemon.lifecycle import Daemon, run_application
 from txtrader.daemon.process import clients_that_fit
+from txtrader.daemon.restarts import RestartBrake
 from txtrader.errors import ConfigError, JournalUnavailable
 from txtrader.frontends import Frontend, make_frontends
 from txtrader.gateway.access import Access
@@ -92,12 +94,37 @@ class GatewayService(Daemon):
             self.ports[frontend.name] = await frontend.start()
             self.started(frontend.name, frontend.stop)
         self.started("the gateway", lambda: ensureDeferred(self._stop_gateway(journal)))
-        self.gateway.start()
+        self._dial()
         self._write_ports()
         # What was loaded lives as long as the daemon: the collector need not walk through it again and again.
         gc.collect()
         gc.freeze()
         self._log.info("the gateway serves: {ports}", ports=", ".join(f"{n} {p}" for n, p in self.ports.items()))
+
+    def _dial(self) -> None:
+        """Let the gateway dial its brokers, later if too many starts of late came to nothing."""
+        brake = RestartBrake(os.path.join(self.settings.data_dir, "starts"))
+        wait = brake.start(time.time())
+
+        def look() -> None:
+            if all(link.is_connected for link in self.gateway.links.values()):
+                brake.succeeded()
+                looking.stop()
+
+        def dial() -> None:
+            self.gateway.start()
+            looking.start(0.1, now=False)
+
+        looking = LoopingCall(look)
+        looking.clock = self._reactor
+        if not wait:
+            dial()
+        else:
+            self._log.warn("the last starts came to nothing: dialling in {wait} s", wait=wait)
+            delayed = self._reactor.callLater(wait, dial)
+            self.started("the wait before dialling", lambda: delayed.cancel() if delayed.active() else None)
+        self.started("the look at the links", lambda: looking.stop() if looking.running else None)
+        self.started("the notes of starts", lambda: brake.succeeded() if self.exit_code == 0 else None)
 
     async def _stop_gateway(self, journal: Journal) -> None:
         """End trading, and wait until what was said last is durable and told: then the clients may be closed."""

@@ -26,12 +26,13 @@ IGNORED = frozenset(
         "ENABLE_EXECUTION_ACCOUNT_FORMAT",
         "LOG_ORDER_UPDATE_DUPS",
         "LOG_CALLBACK_METRICS",
+        "TIMEOUT_ACCOUNT",
         "TIMEOUT_ORDERSTATUS",
         "TIMEOUT_TIMER",
         "TESTING",
     }
 )
-"""Keys of the original that are accepted and mean nothing."""
+"""Keys of the original that are accepted and mean nothing; account figures stream, so nothing waits for them."""
 
 LATER: dict[str, str] = {
     "NETSTRING_CHANNEL": "the netstring front end",
@@ -259,7 +260,6 @@ class SettingsTable:
         unit="s",
         older=("TWS_CALLBACK_TIMEOUT",),
     )
-    timeout_account = _given(_timeout, "30", "Account values.", unit="s")
     timeout_addsymbol = _given(_timeout, "30", "Finding an instrument.", unit="s")
     timeout_barchart = _given(_timeout, "30", "Bars.", unit="s")
     timeout_position = _given(_timeout, "30", "Each step of reconciliation.", unit="s")
