@@ -200,6 +200,7 @@ async def open_room(folder: Path, broker: MemoryBroker | None = None, **settings
         room.ports[name] = await frontend.start()
     try:
         await room.until(lambda: room.link.is_up)
+        await room.journal.barrier()  # what was published on the way is told: tests begin in silence
         yield room
     finally:
         await room.gateway.stop()

@@ -380,9 +380,9 @@ async def test_a_long_absence_is_resumed_in_pages_that_the_reader_can_take(tmp_p
         again = await room.log_in({"sequence": True, "channels": ["order"], "resume": {"order": place}})
         resumed = await again.json(".resumed order: ")
         assert resumed["to"] - resumed["from"] >= 299
-        await room.until(lambda: len(envelopes(again.lines)) == resumed["to"] - resumed["from"] + 1)
+        await room.until(lambda: len(envelopes(again.lines)) > resumed["to"] - resumed["from"])
         seqs = [data["seq"] for data in envelopes(again.lines)]
-        assert seqs == list(range(resumed["from"], resumed["to"] + 1))
+        assert seqs == list(range(resumed["from"], resumed["from"] + len(seqs)))
 
 
 @pytest_twisted.ensureDeferred

@@ -92,8 +92,9 @@ class HttpFrontend:
     # --- health -----------------------------------------------------------------------------------------------------
 
     def _ready(self, request: WebRequest) -> None:
-        word = self._shared.gateway.queries.word(None)
-        self._health(request, word, word == "Up")
+        layers = self._shared.gateway.queries.layers()
+        word, is_open = str(layers["status"]), bool(layers["gate"]["open"])
+        self._health(request, word if is_open or word != "Up" else "Shut", is_open)
 
     def _health(self, request: WebRequest, word: str, is_well: bool) -> None:
         """Answer one word, or to a caller with a login the layers of `query_status`."""

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from txtrader.errors import Throttled
 from txtrader.frontends.base import Shared
 from txtrader.frontends.lines_connection import LineConnection
-from txtrader.frontends.lines_replies import error_text
+from txtrader.frontends.text import error_text
 from txtrader.net.listen import listen
 from txtrader.version import __date__, __version__
 

@@ -17,11 +17,13 @@ from txtrader.frontends.base import Shared
 from txtrader.frontends.door import Visit
 from txtrader.frontends.jsontext import encode, parse_sequence
 from txtrader.frontends.lines_feed import Feed
+from txtrader.frontends.lines_heartbeat import Heartbeat
 from txtrader.frontends.lines_legacy import LegacyForms
 from txtrader.frontends.lines_options import LineOptions, parse_login_options, parse_options, read_resume_point
-from txtrader.frontends.lines_replies import Forms, error_text
+from txtrader.frontends.lines_replies import Forms
 from txtrader.frontends.lines_sequence import ReplySequence, Slot
 from txtrader.frontends.lines_words import LOCAL_WORDS, WORDS, Call, parse_call, usage_error
+from txtrader.frontends.text import error_text
 from txtrader.gateway.commands import bind
 from txtrader.gateway.session import Session, User
 from txtrader.gateway.tasks import spawn
@@ -83,8 +85,7 @@ class LineConnection:
         self._feed: Feed | None = None
         self._running = 0
         self._sequence = ReplySequence()
-        self._beat: IDelayedCall | None = None
-        self._last_in = 0.0
+        self._heartbeat: Heartbeat | None = None
         self._gone: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
@@ -137,9 +138,10 @@ class LineConnection:
         self._deadline = self._clock.callLater(_PARTING, self._close)
 
     def _stop_clocks(self) -> None:
-        for timer in (self._deadline, self._beat):
-            if timer is not None and timer.active():
-                timer.cancel()
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
 
     def _lost(self, reason: Failure) -> None:
         self._stage = _Stage.GONE
@@ -190,8 +192,8 @@ class LineConnection:
 
     def _take(self, event: str | MalformedLine) -> None:
         if self._stage is _Stage.OPEN:
-            if self._beat is not None:
-                self._last_in = self._clock.seconds()
+            assert self._heartbeat is not None
+            self._heartbeat.heard()
             if isinstance(event, str):
                 self._command(event)
             else:
@@ -257,7 +259,8 @@ class LineConnection:
         )
         self._stage = _Stage.OPEN
         feed.open()
-        self._set_heartbeat(options.heartbeat)
+        self._heartbeat = Heartbeat(self._clock, feed, self._send_beat, self._too_silent)
+        self._heartbeat.set(options.heartbeat)
 
     async def _set_account(self, account: str) -> bool:
         assert self._session is not None
@@ -370,7 +373,8 @@ class LineConnection:
         self._options = options
         assert self._feed is not None
         self._feed.update(options)
-        self._set_heartbeat(options.heartbeat)
+        assert self._heartbeat is not None
+        self._heartbeat.set(options.heartbeat)
         return b".options: " + encode(options.shown())
 
     def _change_account(self, account: str | None) -> None:
@@ -398,32 +402,13 @@ class LineConnection:
 
     # --- heartbeat ------------------------------------------------------------------------------------------------
 
-    def _set_heartbeat(self, interval: int) -> None:
-        if self._beat is not None and self._beat.active():
-            self._beat.cancel()
-        self._beat = None
+    def _send_beat(self) -> None:
         assert self._feed is not None
-        self._feed.watches_time = interval > 0
-        if interval:
-            self._last_in = self._clock.seconds()
-            self._feed.wrote()
-            self._beat = self._clock.callLater(interval, self._look)
+        self._say(b".heartbeat: " + encode(self._feed.heartbeat()) + b"\n")
 
-    def _look(self) -> None:
-        """Send a heartbeat after so much silence of ours, close after twice as much silence of the client."""
-        interval = float(self._options.heartbeat)
-        feed = self._feed
-        assert feed is not None
-        now = self._clock.seconds()
-        if now - self._last_in >= 2 * interval:
-            self._log.info("lines: {who} is silent for {seconds} s and is closed", who=self, seconds=2 * interval)
-            self._close()
-            return
-        if now - feed.last_out >= interval:
-            self._say(b".heartbeat: " + encode(feed.heartbeat()) + b"\n")
-            feed.wrote()
-        due = min(feed.last_out + interval, self._last_in + 2 * interval)
-        self._beat = self._clock.callLater(max(0.01, due - now), self._look)
+    def _too_silent(self, seconds: float) -> None:
+        self._log.info("lines: {who} is silent for {seconds} s and is closed", who=self, seconds=seconds)
+        self._close()
 
 
 def _unknown_word() -> InvalidArgument:

@@ -13,7 +13,8 @@ from txtrader.frontends.base import Shared
 from txtrader.frontends.jsontext import encode
 from txtrader.frontends.lines_events import numbered_line, sequenced_line
 from txtrader.frontends.lines_options import LineOptions, ResumePoint
-from txtrader.frontends.lines_replies import Forms, error_text
+from txtrader.frontends.lines_replies import Forms
+from txtrader.frontends.text import error_text
 from txtrader.gateway.session import Session
 from txtrader.gateway.stream import Resumed, Snapshot, Subscription
 from txtrader.model.event import DURABLE_CHANNELS, StatusEvent

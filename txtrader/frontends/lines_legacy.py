@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from txtrader.errors import BrokerError, KillSwitch, RiskDenied, TxTraderError
-from txtrader.frontends.lines_replies import Forms, error_text
+from txtrader.frontends.lines_replies import Forms
 from txtrader.frontends.lines_words import Call, command_words
 from txtrader.frontends.shapes import PRICE_KEYS
-from txtrader.frontends.text import printable
+from txtrader.frontends.text import error_text, printable
 from txtrader.frontends.words_2015 import ORDER_WORDS_2015, STATE_WORDS_2015
 from txtrader.model.event import StatusEvent
 from txtrader.model.numbers import plain_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from txtrader.errors import NotFound, TxTraderError
@@ -10,26 +10,11 @@ from txtrader.frontends.jsontext import encode
 from txtrader.frontends.lines_events import event_line
 from txtrader.frontends.lines_words import Call, command_words
 from txtrader.frontends.shapes import positional_shape
-from txtrader.frontends.text import printable
+from txtrader.frontends.text import error_text
 from txtrader.model.event import StatusEvent
 from txtrader.model.instrument import InstrumentQuery
 
-__all__ = ["Forms", "error_text"]
-
-
-def error_text(error: TxTraderError) -> str:
-    """Write `CODE: text`, with the order's id and the time to wait where they apply."""
-    parts = [f"{error.code}: {error.text}"]
-    if error.candidates:
-        named = (c.get("symbol") if isinstance(c, Mapping) else c for c in error.candidates)
-        parts.append(f"(candidates: {', '.join(map(str, named))})")
-    if error.incident:
-        parts.append(f"[incident={error.incident}]")
-    if error.order and error.order.get("id"):
-        parts.append(f"[order={error.order['id']}]")
-    if error.retry_after is not None:
-        parts.append(f"retry after {error.retry_after:g} s")
-    return printable(" ".join(parts))
+__all__ = ["Forms"]
 
 
 class Forms:

@@ -18,9 +18,8 @@ from txtrader.errors import InternalError, InvalidArgument, NotFound, TxTraderEr
 from txtrader.frontends.base import Shared
 from txtrader.frontends.http_login import Login
 from txtrader.frontends.lines_legacy import legacy_record
-from txtrader.frontends.lines_replies import error_text
 from txtrader.frontends.shapes import positional_shape
-from txtrader.frontends.text import printable
+from txtrader.frontends.text import error_text, printable
 from txtrader.frontends.xmlrpc_reader import Call, read_call
 from txtrader.frontends.xmlrpc_writer import Price, write_fault, write_response
 from txtrader.gateway.commands import Command, bind
