@@ -36,7 +36,7 @@ pytest: venv  ## the tests
 	$(BIN)/python -m pytest -m "not soak" $(ARGS)
 
 pytest-ibapi10: venv-ibapi10  ## what meets ibapi, on its newer generation
-	$(VENV10)/bin/python -m pytest -m "not soak" tests/wire tests/dialects tests/twsapi tests/adapters $(ARGS)
+	$(VENV10)/bin/python -m pytest -m "not soak" $(wildcard tests/wire tests/dialects tests/twsapi tests/adapters) $(ARGS)
 
 bench: venv  ## measure; `make bench B=B2` one of them
 	$(BIN)/python -m benchmarks.run $(B)
