@@ -114,6 +114,7 @@ async def test_1101_subscribes_again_and_1102_does_not(play):
         daemon = stage.start_daemon()
         with stage.client(daemon, OPTIONS) as client:
             client.call("add_symbol", "IBM")
+            daemon.wait(lambda: stage.do(stage.endpoint.lines_on, stage.listing_id("IBM")) == 1, 5, "one line")
             requests = stage.count_requests("1")
             assert requests() == 0
             filled = order(client, "during")

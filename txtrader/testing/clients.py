@@ -63,8 +63,14 @@ class LineClient:
     result, keeping all events that pass in `events`.
     """
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1", timeout: float = 10.0) -> None:
-        self._socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(
+        self, port: int, *, host: str = "127.0.0.1", timeout: float = 10.0, receive_buffer: int | None = None
+    ) -> None:
+        self._socket = socket.socket()
+        if receive_buffer is not None:  # only before the connect does it bound what the peer may have under way
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._socket.settimeout(timeout)
+        self._socket.connect((host, port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._timeout = timeout
         self._buffer = b""
