@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from txtrader.wire.line import LineSession
+from txtrader.wire.tws.client import ClientSession
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.server import Hello, ServerSession
 
@@ -98,4 +99,28 @@ tws_server = Case(
     react=greet,
 )
 
-CASES = [line, tws_server]
+TWS_ANSWER = frame("157", "20260105 10:00:00 EST")
+TWS_RESPONSES = [
+    frame("15", "1", "DU1000001"),
+    frame("9", "1", "17"),
+    frame("4", "2", "-1", "2104", "Market data farm connection is OK:usfarm"),
+    frame("1", "6", "9001", "1", "99.50", "300", "1"),  # ours decodes it, the rest is the package's
+    frame("2", "6", "9001", "5", "100"),
+    frame("49", "1", "1767600000"),
+]
+
+tws_client = Case(
+    name="tws-client",
+    make=lambda: ClientSession(client_id=7),
+    opening=TWS_ANSWER,
+    stream=TWS_ANSWER + b"".join(TWS_RESPONSES),
+    last=TWS_RESPONSES[-1],
+    events=1 + len(TWS_RESPONSES),
+    garbage=b"\xff\xff\xff\xff no frame is so long",
+    endless=b"\xff" * 4096,
+    bound=16384,
+    sendable=Message("reqCurrentTime"),
+    unsendable=Message("noSuchRequest"),
+)
+
+CASES = [line, tws_server, tws_client]
