@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from txtrader.errors import (
@@ -34,7 +33,7 @@ from txtrader.gateway.market import Market
 from txtrader.gateway.records import order_record
 from txtrader.gateway.session import Session
 from txtrader.gateway.stream import EventStream
-from txtrader.gateway.terms import check_against, check_terms, digest_of, request_of
+from txtrader.gateway.terms import CARRIED, REQUESTED, TERMS, check_against, check_terms, digest_of, request_of
 from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.numbers import plain_text
 from txtrader.model.order import Order, OrderRequest, OrderStatus, OrderType, Provenance, Side, TimeInForce
@@ -182,7 +181,7 @@ class Desk:
 
     async def _keep_ticket(self, ticket: Order, keys: tuple[KeyRecord, ...]) -> Any:
         try:
-            await self._journal(ticket, keys)
+            await self._links[ticket.mode].journal_order(ticket, keys=keys, is_intent=True)
         except TxTraderError:
             self._undo(ticket, keys)
             raise
@@ -194,7 +193,7 @@ class Desk:
         try:
             crash_point("before-journal")
             try:
-                await self._journal(order, keys)
+                await link.journal_order(order, keys=keys, is_intent=True)
             except TxTraderError as error:
                 self._undo(order, keys)
                 link.answers.fail(f"done:{order.id}", error)
@@ -276,21 +275,6 @@ class Desk:
                 order = self._blotter.orders[known.order_id]
         return order_record(order, duplicate=True)
 
-    def _journal(self, order: Order, keys: tuple[KeyRecord, ...] = ()) -> Deferred[Any]:
-        """Make an intent durable; its event goes out when it is."""
-        return self._stream.publish(
-            "ticket" if order.order_class == "ticket" else "order",
-            "order",
-            order.mode,
-            order_record(order),
-            key=order.id,
-            account=order.account,
-            symbol=order.symbol,
-            orders=(order,),
-            keys=keys,
-            is_intent=True,
-        )
-
     def _undo(self, order: Order, keys: tuple[KeyRecord, ...]) -> None:
         """The intent could not be kept: there never was an order, and the key is free."""
         self._blotter.remove(order)
@@ -357,31 +341,7 @@ class Desk:
             account=account,
             route=route,
             route_params=parameters,
-            **{
-                name: terms[name]
-                for name in (
-                    "side",
-                    "quantity",
-                    "type",
-                    "limit_price",
-                    "stop_price",
-                    "trail_amount",
-                    "trail_percent",
-                    "limit_offset",
-                    "tif",
-                    "good_till",
-                    "extended_hours",
-                    "client_order_id",
-                    "tag",
-                    "display_quantity",
-                    "oco_group",
-                    "bracket",
-                    "what_if",
-                    "stage",
-                    "force",
-                )
-                if name in terms
-            },
+            **{name: value for name, value in terms.items() if name in REQUESTED},
         )
 
     def _new_order(self, session: Session, request: OrderRequest, link: BrokerLink) -> Order:
@@ -399,30 +359,14 @@ class Desk:
             instrument=instrument,
             instrument_id=instrument.instrument_id,
             currency=instrument.currency,
-            side=request.side,
-            quantity=request.quantity,
-            type=request.type,
             status=_S.STAGED if request.stage else _S.PENDING_NEW,
             order_class="ticket" if request.stage else "order",
             submit_time=now,
             update_time=now,
-            client_order_id=request.client_order_id,
             user=session.user.name,
             broker_order_id=broker_order_id,
             clientid=clientid,
-            tif=request.tif,
-            good_till=request.good_till,
-            extended_hours=request.extended_hours,
-            limit_price=request.limit_price,
-            stop_price=request.stop_price,
-            trail_amount=request.trail_amount,
-            trail_percent=request.trail_percent,
-            limit_offset=request.limit_offset,
-            display_quantity=request.display_quantity,
-            route=request.route,
-            route_params=request.route_params,
-            tag=request.tag,
-            oco_group=request.oco_group,
+            **{name: getattr(request, name) for name in CARRIED},
             session=link.status.session,
         )
 
@@ -462,21 +406,7 @@ class Desk:
                 f"the order is {order.status.value}: what it is now must be known first", path="id", reason="state"
             )
         terms = {name: value for name, value in changes.items() if getattr(order, name) != value}
-        merged = {
-            name: terms.get(name, getattr(order, name))
-            for name in (
-                "side",
-                "quantity",
-                "type",
-                "limit_price",
-                "stop_price",
-                "trail_amount",
-                "trail_percent",
-                "limit_offset",
-                "tif",
-                "good_till",
-            )
-        }
+        merged = {name: terms.get(name, getattr(order, name)) for name in TERMS}
         check_terms({name: value for name, value in merged.items() if value is not None})
         if order.instrument is None:
             raise InvalidArgument("the order's instrument is not known", path="id", reason="unsupported")
@@ -487,7 +417,7 @@ class Desk:
             return order_record(order)
         if order.status is _S.STAGED:
             changed = self._blotter.change(order, self._now_ns(), **terms)
-            await self._journal(changed)
+            await self._links[order.mode].journal_order(changed, is_intent=True)
             return order_record(changed)
         link = self._links[order.mode]
         link.check_up()
@@ -495,7 +425,7 @@ class Desk:
             raise InvalidArgument(f"{link.mode} cannot change orders", path="id", reason="unsupported")
         pending = self._blotter.begin_replace(order, terms, self._now_ns())
         try:
-            await self._journal(pending)
+            await link.journal_order(pending, is_intent=True)
         except TxTraderError:
             self._blotter.put(order)
             raise

@@ -19,12 +19,14 @@ from txtrader.gateway.adapter import Adapter, BrokerNotice, LinkState, LinkStatu
 from txtrader.gateway.blotter import Blotter, Change
 from txtrader.gateway.books import AccountBooks
 from txtrader.gateway.crash import crash_point
+from txtrader.gateway.journal_records import KeyRecord
 from txtrader.gateway.market import Market
 from txtrader.gateway.pending import Pending
 from txtrader.gateway.reconcile import Reconciler
 from txtrader.gateway.records import account_record, execution_record, order_record, position_record
 from txtrader.gateway.stream import EventStream
 from txtrader.model.account import AccountValue, Position
+from txtrader.model.event import StatusEvent
 from txtrader.model.execution import CommissionReport, Execution
 from txtrader.model.market import MarketStats, Quote, Trade
 from txtrader.model.order import CancelRejected, Order, OrderStatus, OrderUpdate, OrderWarning
@@ -221,6 +223,17 @@ class BrokerLink:
 
     def publish_order(self, order: Order, *, meta: Mapping[str, str] | None = None) -> None:
         """Journal and publish one order record as a fact."""
+        self._kept(self.journal_order(order, meta=meta))
+
+    def journal_order(
+        self,
+        order: Order,
+        *,
+        meta: Mapping[str, str] | None = None,
+        keys: tuple[KeyRecord, ...] = (),
+        is_intent: bool = False,
+    ) -> Deferred[StatusEvent]:
+        """Journal an order record; its event is told when it is durable.  An intent fails when it cannot be kept."""
         if self.options.log_orders:
             self._log.info(
                 "order {id}: {status} {side} {quantity} {symbol}, filled {filled}",
@@ -231,18 +244,18 @@ class BrokerLink:
                 symbol=order.symbol,
                 filled=order.filled,
             )
-        self._kept(
-            self._stream.publish(
-                "ticket" if order.order_class == "ticket" else "order",
-                "order",
-                self.mode,
-                order_record(order),
-                key=order.id,
-                account=order.account,
-                symbol=order.symbol,
-                orders=(order,),
-                meta=meta or {},
-            )
+        return self._stream.publish(
+            "ticket" if order.order_class == "ticket" else "order",
+            "order",
+            self.mode,
+            order_record(order),
+            key=order.id,
+            account=order.account,
+            symbol=order.symbol,
+            orders=(order,),
+            keys=keys,
+            meta=meta or {},
+            is_intent=is_intent,
         )
 
     def answer(self, order: Order) -> None:
@@ -318,29 +331,18 @@ class BrokerLink:
 
     def order_warned(self, warning: OrderWarning) -> None:
         """Keep and tell a remark; it never ends an order."""
-        order = self.blotter.locate(
-            self.mode, warning.order_ref, warning.permid, warning.clientid, warning.broker_order_id
-        )
+        order = self._order_of(warning)
         if order is None:
-            self.noticed(
-                BrokerNotice(mode=self.mode, severity="warning", message=warning.message, broker_code=warning.code)
-            )
             return
         if order.warning != warning.message:
             order = self.blotter.change(order, self._now_ns(), warning=warning.message)
             self.publish(Change(orders=(order,)))
-        data = {"id": order.id, "errorCode": warning.code, "errorMsg": warning.message}
-        self._kept(self._stream.publish("order-warning", "order", self.mode, data, key=order.id, account=order.account))
+        self._tell_of(order, "order-warning", {"errorCode": warning.code, "errorMsg": warning.message})
 
     def cancel_rejected(self, rejected: CancelRejected) -> None:
         """The broker refused a cancel or replace: the order stands as it was last evidenced."""
-        order = self.blotter.locate(
-            self.mode, rejected.order_ref, rejected.permid, rejected.clientid, rejected.broker_order_id
-        )
+        order = self._order_of(rejected)
         if order is None:
-            self.noticed(
-                BrokerNotice(mode=self.mode, severity="warning", message=rejected.message, broker_code=rejected.code)
-            )
             return
         now = self._now_ns()
         fields = {"error_code": rejected.code, "error_message": rejected.message}
@@ -350,17 +352,26 @@ class BrokerLink:
         else:
             order = self.blotter.change(order, now, **fields)
         self.publish(Change(orders=(order,)))
-        data = {
-            "id": order.id,
-            "request": rejected.request,
-            "errorCode": rejected.code,
-            "errorMsg": rejected.message,
-            "order": order_record(order),
-        }
-        self._kept(
-            self._stream.publish("cancel-rejected", "order", self.mode, data, key=order.id, account=order.account)
-        )
+        said = {"request": rejected.request, "errorCode": rejected.code, "errorMsg": rejected.message}
+        self._tell_of(order, "cancel-rejected", {**said, "order": order_record(order)})
         self.answers.fire(f"end:{order.id}" if rejected.request == "cancel" else f"replace:{order.id}", order)
+
+    def _order_of(self, report: OrderWarning | CancelRejected) -> Order | None:
+        """Find the order that a remark or refusal is about; one about no order of ours is told as a notice."""
+        order = self.blotter.locate(self.mode, report.order_ref, report.permid, report.clientid, report.broker_order_id)
+        if order is None:
+            self.noticed(
+                BrokerNotice(mode=self.mode, severity="warning", message=report.message, broker_code=report.code)
+            )
+        return order
+
+    def _tell_of(self, order: Order, type: str, said: Mapping[str, Any]) -> None:
+        """Publish something about an order that is no change of its record."""
+        self._kept(
+            self._stream.publish(
+                type, "order", self.mode, {"id": order.id, **said}, key=order.id, account=order.account
+            )
+        )
 
     def quoted(self, quote: Quote) -> None:
         """Pass a quote on."""

@@ -15,7 +15,38 @@ from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.numbers import check_step, plain_text
 from txtrader.model.order import Order, OrderRequest, OrderType, TimeInForce
 
-__all__ = ["check_against", "check_terms", "digest_of", "request_of"]
+__all__ = ["CARRIED", "REQUESTED", "TERMS", "check_against", "check_terms", "digest_of", "request_of"]
+
+
+TERMS = (
+    "side",
+    "quantity",
+    "type",
+    "limit_price",
+    "stop_price",
+    "trail_amount",
+    "trail_percent",
+    "limit_offset",
+    "tif",
+    "good_till",
+)
+"""What a market sees of an order, and `check_terms` looks at."""
+
+REQUESTED = (
+    *TERMS,
+    "extended_hours",
+    "client_order_id",
+    "tag",
+    "display_quantity",
+    "oco_group",
+    "what_if",
+    "stage",
+    "force",
+)
+"""The caller's terms that a request takes over as they are."""
+
+CARRIED = (*TERMS, "extended_hours", "client_order_id", "tag", "display_quantity", "oco_group", "route", "route_params")
+"""What an order takes over from its request as it is."""
 
 
 def check_terms(terms: Mapping[str, Any]) -> None:
