@@ -35,6 +35,7 @@ from txtrader.model.times import iso
 __all__ = ["BrokerLink", "LinkOptions"]
 
 _S = OrderStatus
+_LOGGED = 1_000  # ids whose last log line is remembered
 
 
 class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +89,7 @@ class BrokerLink:
         self.reconciler = Reconciler(self, clock=clock, now_ns=now_ns)
         self._dead: IDelayedCall | None = None
         self._is_ending = False
+        self._logged: dict[str, object] = {}
 
     def attach(self, adapter: Adapter) -> None:
         """Take the adapter, and give it the orders of the journal."""
@@ -203,7 +205,7 @@ class BrokerLink:
                     )
                 )
                 meta = {}
-                if self.options.log_executions:
+                if self.options.log_executions and self._is_news(execution.exec_id, execution.shares):
                     self._log.info(
                         "execution {id} of {order}: {side} {shares} {symbol} at {price}",
                         id=execution.exec_id,
@@ -234,7 +236,7 @@ class BrokerLink:
         is_intent: bool = False,
     ) -> Deferred[StatusEvent]:
         """Journal an order record; its event is told when it is durable.  An intent fails when it cannot be kept."""
-        if self.options.log_orders:
+        if self.options.log_orders and self._is_news(order.id, (order.status, order.filled, order.quantity)):
             self._log.info(
                 "order {id}: {status} {side} {quantity} {symbol}, filled {filled}",
                 id=order.id,
@@ -257,6 +259,15 @@ class BrokerLink:
             meta=meta or {},
             is_intent=is_intent,
         )
+
+    def _is_news(self, id: str, state: object) -> bool:
+        """Tell whether a log line about `id` would say something else than the last one: a commission would not."""
+        if self._logged.get(id) == state:
+            return False
+        self._logged[id] = state
+        if len(self._logged) > _LOGGED:
+            del self._logged[next(iter(self._logged))]
+        return True
 
     def answer(self, order: Order) -> None:
         """Give the callers who wait for a word on this order what they wait for."""

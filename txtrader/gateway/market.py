@@ -245,6 +245,8 @@ class Market:
         self, session: Session, query: InstrumentQuery, mode: str, period: BarPeriod, start: str, end: str
     ) -> dict[str, Any]:
         """Fetch bars: `{symbol, period, timezone, bars}`."""
+        if not self._options.barchart:
+            raise InvalidArgument("bars are turned off here (ENABLE_BARCHART)", reason="unsupported")
         instrument = await self.instrument(session, query, mode)
         zone = self._options.timezone
         now = self._now_ns()
