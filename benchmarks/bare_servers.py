@@ -34,9 +34,9 @@ class Channel(http.HTTPChannel):
     """As the site makes it, with TCP_NODELAY: both sides shall have the same sockets."""
 
     def connectionMade(self) -> None:
-        super().connectionMade()
-        assert self.transport is not None
-        self.transport.setTcpNoDelay(True)
+        super().connectionMade()  # type: ignore[no-untyped-call]
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
 
 
 class Trivial(xmlrpc.XMLRPC):
