@@ -34,10 +34,12 @@ def venue() -> Iterator[Venue]:
 async def run(venue: Venue, script: str, options: TwsOptions) -> dict[str, Any]:
     endpoint = TwsEndpoint(venue, reactor, options=options)
     port = await endpoint.start()
-    out, err, code = await getProcessOutputAndValue(
-        sys.executable, [str(SCRIPTS / script), str(port), "3"], env=os.environ
-    )
-    await endpoint.stop()
+    try:
+        out, err, code = await getProcessOutputAndValue(
+            sys.executable, [str(SCRIPTS / script), str(port), "3"], env=os.environ
+        )
+    finally:
+        await endpoint.stop()
     assert code == 0, err.decode() + out.decode()
     seen: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
     return seen
@@ -81,7 +83,7 @@ async def test_ibapi_trades_with_its_own_threads(venue: Venue, version: int) -> 
     seen = await run(venue, "ibapi_script.py", TwsOptions(max_version=version))
     assert seen["version"] <= version
     assert seen["failure"] is None
-    assert set(seen["errors"]) <= {200, 202, 321, 10268}
+    assert set(seen["errors"]) <= {200, 201, 202, 321, 10268}
     assert seen["accounts"] == "DU1000001,DU1000002,DU1000003"
     assert (seen["shares"], seen["margin"]) == (100.0, True)
     assert 28 < seen["bars"] <= 35  # seven a session, of which the last may be running

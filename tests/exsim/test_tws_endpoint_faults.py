@@ -251,6 +251,21 @@ def test_messages_still_delayed_for_a_lost_client_go_nowhere(world: World, clien
     assert client.take() == []
 
 
+def test_anything_can_be_sent_raw(world: World, client: MemoryClient) -> None:
+    world.endpoint.send_raw("4\x002\x00-1\x001\x00Zürich\x00".encode("latin-1"))
+    assert client.transport.value().endswith(b"Z\xfcrich\x00")
+    client.transport.clear()
+
+
+def test_an_exception_of_ours_is_322_and_logged(
+    world: World, client: MemoryClient, expected_failures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected_failures.append("answering reqHeadTimeStamp")
+    monkeypatch.setattr(world.venue, "head_time", lambda listing_id: 1 // 0)
+    assert codes(client.ask("reqHeadTimeStamp", reqId=5, whatToShow="TRADES", **IBM)) == [(5, 322)]
+    assert client.ask("reqCurrentTime")[0].name == "currentTime"
+
+
 def test_bulletins_go_to_those_who_asked(world: World, client: MemoryClient) -> None:
     client.send("reqNewsBulletins", allMsgs=True)
     other = world.connect(2)

@@ -14,7 +14,6 @@ from txtrader.wire.tws.framing import frame
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.table import REQUESTS
 
-
 GOOD = {
     **IBM,
     "action": "BUY",

@@ -108,6 +108,14 @@ def test_partial_fills_count_up(world: World, client: MemoryClient) -> None:
         ({"parentId": 77}, 321),
         ({"secType": "MAGIC", "conId": 0}, 321),
         ({"secType": "BAG", "conId": 0}, 200),
+        ({"goodAfterTime": "20251127-15:00:00"}, 201),
+        ({"allOrNone": True}, 201),
+        ({"minQty": 10}, 201),
+        ({"hedgeType": "D"}, 201),
+        ({"scalePriceIncrement": Decimal(1)}, 201),
+        ({"adjustedOrderType": "STP"}, 201),
+        ({"deltaNeutralOrderType": "MKT"}, 201),
+        ({"conditions": [{"condType": 3, "isConjunctionConnection": True, "isMore": True, "time": "x"}]}, 201),
     ],
 )
 def test_a_bad_order_is_refused_with_its_code(client: MemoryClient, fields: dict[str, Any], code: int) -> None:
@@ -459,15 +467,11 @@ def test_an_order_means_the_same_at_every_version(version: int) -> None:
     client = world.connect(1, version)
     assert client.greeting is not None and client.greeting.startswith(str(version).encode())
     client.take()
-    conditions = [{"condType": 3, "isConjunctionConnection": True, "isMore": True, "time": "20300101-00:00:00"}]
-    got = client.place(1, conditions=conditions, conditionsIgnoreRth=True, orderRef="at every version")
+    algo = [{"tag": "adaptivePriority", "value": "Normal"}]
+    got = client.place(1, algoStrategy="Adaptive", algoParams=algo, orderRef="at every version", hidden=True)
     assert statuses(got) == [(1, "PreSubmitted"), (1, "Submitted")]
     opened = named(got, "openOrder")[-1]
-    assert (opened["orderRef"], opened["conditions"], opened["conditionsIgnoreRth"]) == (
-        "at every version",
-        conditions,
-        True,
-    )
+    assert (opened["orderRef"], opened["algoParams"], opened["hidden"]) == ("at every version", algo, True)
     filled = client.place(2, orderType="MKT")
     assert statuses(filled)[-1] == (2, "Filled")
     assert codes(client.ask("cancelOrder", orderId=1)) == [(1, 202)]

@@ -8,17 +8,26 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import os
 import sys
 import threading
 import time
+import traceback
 from collections import defaultdict
 from typing import Any
 
 from ibapi.client import EClient
-from ibapi.common import TickerId
 from ibapi.contract import Contract
 from ibapi.execution import ExecutionFilter
 from ibapi.order import Order
+from ibapi.order_condition import (
+    ExecutionCondition,
+    MarginCondition,
+    PercentChangeCondition,
+    PriceCondition,
+    TimeCondition,
+    VolumeCondition,
+)
 from ibapi.scanner import ScannerSubscription
 from ibapi.tag_value import TagValue
 from ibapi.wrapper import EWrapper
@@ -202,8 +211,8 @@ def main() -> None:
     wait("commissionReport" if hasattr(EWrapper, "commissionReport") else "commissionAndFeesReport")
     seen["shares"] = float(execution.cumQty)
     refused = next_id + 1
-    client.placeOrder(refused, ibm, order("BUY", 1, "LMT", 100.0, eTradeOnly=True, firmQuoteOnly=True))
-    if client.serverVersion() < 178:
+    if hasattr(Order(), "eTradeOnly"):
+        client.placeOrder(refused, ibm, order("BUY", 1, "LMT", 100.0, eTradeOnly=True, firmQuoteOnly=True))
         wait("error", lambda *a: a[0] == refused and 10268 in a)
     price = float(round(ask)) - 20
     parent, profit, loss = next_id + 2, next_id + 3, next_id + 4
@@ -217,6 +226,17 @@ def main() -> None:
     client.placeOrder(next_id + 5, ibm, order("BUY", 10, "MKT", whatIf=True))
     state = wait("openOrder", lambda number, c, o, state: o.whatIf)[3]
     seen["margin"] = float(state.initMarginChange) > 0
+    complex_order = order("BUY", 10, "LMT", price, algoStrategy="Adaptive", algoParams=[TagValue("a", "b")])
+    complex_order.conditions = [
+        PriceCondition(0, 8314, "SMART", True, 500.0),
+        TimeCondition(True, "20300101-00:00:00"),
+        MarginCondition(False, 30),
+        ExecutionCondition("STK", "SMART", "IBM"),
+        VolumeCondition(8314, "SMART", True, 1000),
+        PercentChangeCondition(8314, "SMART", True, 5.0),
+    ]
+    client.placeOrder(next_id + 6, ibm, complex_order)
+    wait("error", lambda *a: a[0] == next_id + 6 and 201 in a)  # read to its end, and refused for its conditions
     client.reqAllOpenOrders()
     wait("openOrderEnd")
     if HAS_CANCEL_OBJECT:
@@ -257,5 +277,10 @@ def main() -> None:
     print(json.dumps(seen))
 
 
-assert TickerId
-main()
+try:
+    main()
+except BaseException:  # noqa: BLE001
+    # Its reader thread keeps the process alive: say what happened and go.
+    traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(1)

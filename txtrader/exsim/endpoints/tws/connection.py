@@ -99,6 +99,12 @@ class TwsConnection:
             self.pump.flush()
             self.drop()
 
+    def send_raw(self, body: bytes) -> None:
+        """Send a message body as it is, wrong on purpose."""
+        if self.is_open and not self.endpoint.is_silent:
+            self.session.send_body(body)
+            self.pump.flush()
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Write what is sent meanwhile at once, at the end."""
@@ -170,6 +176,10 @@ class TwsConnection:
                 answer(message)
             except RequestFailed as failed:
                 self.error(req_id, failed.code, failed.text)
+            except Exception:  # noqa: BLE001
+                # Our bug or the venue's: the client must not wait for an answer that never comes.
+                self._log.failure("answering {name}", name=message.name)
+                self.error(req_id, 322, "Error processing request. The server failed.")
 
     def _is_too_fast(self) -> bool:
         rate = self.endpoint.options.message_rate

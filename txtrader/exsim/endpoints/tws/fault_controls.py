@@ -144,6 +144,11 @@ class FaultControls:
         """Send commission reports later."""
         return self.delay(seconds, "commissionReport")
 
+    def send_raw(self, body: bytes) -> None:
+        """Send every client a message body as it is: unknown ids, text that is no ASCII, fields too few or many."""
+        for connection in list(self.by_client.values()):
+            connection.send_raw(body)
+
     def end_message_faults(self) -> None:
         """Take every rule out; delayed messages are lost, messages held back for a swap as well."""
         self.faults.clear()

@@ -185,8 +185,9 @@ class OrderDesk(OrderListener):
         opened = self.messages.open_order(placed, status=status)
         said = self.messages.status(placed, status=status, is_fresh=is_fresh)
         for connection in hearers:
-            connection.send("openOrder", **opened)
-            connection.send("orderStatus", **said)
+            with connection.together():
+                connection.send("openOrder", **opened)
+                connection.send("orderStatus", **said)
 
     def send_fill(self, placed: DeskOrder, fill: Fill, connection: TwsConnection, req_id: int = -1) -> None:
         """Send one execution."""

@@ -27,6 +27,19 @@ __all__ = ["Trading"]
 
 _FRACTIONS_SINCE = 163
 
+_NOT_OFFERED: tuple[tuple[str, str], ...] = (
+    ("conditions", "Order conditions"),
+    ("goodAfterTime", "Good after times"),
+    ("allOrNone", "All-or-none orders"),
+    ("minQty", "Minimum quantities"),
+    ("hedgeType", "Hedging orders"),
+    ("scalePriceIncrement", "Scale orders"),
+    ("deltaNeutralContract", "Delta neutral contracts"),
+    ("cashQty", "Cash quantities"),
+)
+"""What decides whether and when an order trades, and what the venue does not have: refused, never ignored."""
+_NO_ADJUSTMENT = ("", "None")
+
 
 class Trading(Service):
     """One client's orders."""
@@ -130,6 +143,7 @@ class Trading(Service):
                 "Error validating request.-'bO' : cause - Invalid order type or time in force was entered:"
                 f" {fields['orderType']} {fields['tif']}",
             )
+        self._check_offered(fields)
         quantity = terms.quantity
         if options.limits_old_clients and self.connection.version < _FRACTIONS_SINCE:
             if listing.step != listing.step.to_integral_value() or listing.sectype in (SecType.CASH, SecType.CRYPTO):
@@ -145,6 +159,16 @@ class Trading(Service):
             if good_till is None:
                 raise RequestFailed(321, "Error validating request.-'bO' : cause - Invalid good till date")
         return msgspec.structs.replace(terms, account=account, good_till=good_till)
+
+    @staticmethod
+    def _check_offered(fields: Mapping[str, Any]) -> None:
+        refused = [text for name, text in _NOT_OFFERED if fields.get(name)]
+        if (fields.get("adjustedOrderType") or "") not in _NO_ADJUSTMENT:
+            refused.append("Adjusted stops")
+        if (fields.get("deltaNeutralOrderType") or "") not in _NO_ADJUSTMENT:
+            refused.append("Delta neutral orders")
+        if refused:
+            raise RequestFailed(201, f"Order rejected - reason:{refused[0]} are not offered by this venue")
 
     def _venue_terms(self, placed: DeskOrder, terms: OrderTerms, parent_id: int | None) -> Terms:
         assert terms.account is not None
