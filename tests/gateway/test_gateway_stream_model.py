@@ -240,12 +240,22 @@ def refusals_are_logged(expected_failures: list[str]) -> None:
     expected_failures.append("intents are refused")
 
 
-TestStreaming = Streaming.TestCase
-TestStreaming.settings = settings(
-    max_examples=25,
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-TestStreaming.pytestmark = [pytest.mark.usefixtures("refusals_are_logged")]
+def case_of(machine: type[Streaming], examples: int, steps: int, *marks: Any) -> Any:
+    case: Any = machine.TestCase
+    case.settings = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        derandomize=not marks,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    case.pytestmark = [pytest.mark.usefixtures("refusals_are_logged"), *marks]
+    return case
+
+
+class LongStreaming(Streaming):
+    """The same for longer, and with other dice each time."""
+
+
+TestStreaming = case_of(Streaming, 25, 40)
+TestLongStreaming = case_of(LongStreaming, 300, 80, pytest.mark.soak)
