@@ -460,10 +460,15 @@ def test_a_correction_and_a_bust_repeat_the_execution_with_the_next_revision(
     assert named(got, "orderStatus")[-1]["filled"] == Decimal(0)
 
 
-@pytest.mark.parametrize("version", range(151, 201))
-def test_an_order_means_the_same_at_every_version(version: int) -> None:
+@pytest.mark.parametrize("decade", range(150, 201, 10))
+def test_an_order_means_the_same_at_every_version(decade: int) -> None:
+    for version in range(max(decade, 151), min(decade + 10, 201)):
+        if version != 158:  # never agreed upon
+            check_an_order_at(version)
+
+
+def check_an_order_at(version: int) -> None:
     world = World(TwsOptions(max_version=200))
-    version = 157 if version == 158 else version
     client = world.connect(1, version)
     assert client.greeting is not None and client.greeting.startswith(str(version).encode())
     client.take()
