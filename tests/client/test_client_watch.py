@@ -171,4 +171,5 @@ def test_ended_orders_leave_and_open_ones_stay() -> None:
         picture.take(parse_line(f'tws.order.TX-{number}: {{"id":"TX-{number}","status":"Filled"}}'))
     assert "OPEN" in picture.orders
     assert len(picture.orders) == 21
-    screen_of(picture)
+    screen_of(picture, 80)
+    screen_of(picture, 120)

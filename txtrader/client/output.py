@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -86,7 +86,7 @@ def print_table(value: Any, *, width: int | None = None) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(box=box.SIMPLE_HEAD, show_header=bool(table.headings), pad_edge=False)
+    drawn = RichTable(box=box.SIMPLE_HEAD, show_header=any(table.headings), pad_edge=False)
     for at, heading in enumerate(table.headings or table.rows[0]):
         is_number = all(_looks_numeric(row[at]) for row in table.rows)
         drawn.add_column(heading, justify="right" if is_number else "left", overflow="fold")
@@ -119,7 +119,21 @@ def _table_of_mapping(value: Mapping[str, Any]) -> Table:
         width = max(len(item) for item in items)  # {key: [value, currency]}
         padded = [(key, *item, *[None] * (width - len(item))) for key, item in value.items()]
         return Table(("",) * (width + 1), [tuple(to_text(cell) for cell in row) for row in padded])
-    return Table(("", ""), [(str(name), to_text(item)) for name, item in value.items() if item is not None])
+    return Table(("", ""), list(_flat(value)))
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the fields of a record, those of records inside with their path; null ones are left out."""
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _flat(item, f"{prefix}{name}.")
+        elif _is_record_list(item) and item:
+            for number, inner in enumerate(item):
+                yield f"{prefix}{name}.{number}", ", ".join(f"{key} {text}" for key, text in _flat(inner))
+        elif isinstance(item, (list, tuple)) and not any(isinstance(part, (list, tuple, Mapping)) for part in item):
+            yield prefix + name, ", ".join(to_text(part) for part in item)
+        elif item is not None:
+            yield prefix + name, to_text(item)
 
 
 def _table_of_list(value: Sequence[Any]) -> Table:

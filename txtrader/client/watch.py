@@ -41,6 +41,7 @@ class Picture:
         self.moves: dict[str, int] = {}  # symbol: +1 after a rise of the last price, -1 after a fall
         self.orders: dict[str, dict[str, Any]] = {}
         self.positions: dict[tuple[str, str], dict[str, Any]] = {}
+        self._said: dict[str, str] = {}  # order id: what was last said of it
         self.log: deque[tuple[str, str, str]] = deque(maxlen=_LOG)
 
     def take(self, line: Line) -> str | None:
@@ -91,7 +92,8 @@ class Picture:
             self.moves[symbol] = 1 if last > before else -1
         known.update({name: value for name, value in data.items() if value is not None or name in ("bid", "ask")})
 
-    def _take_order(self, data: dict[str, Any]) -> str:
+    def _take_order(self, data: dict[str, Any]) -> str | None:
+        """Take an order in; return what there is to say of it, None when nobody would see a difference."""
         id = str(data.get("id"))
         known = self.orders.get(id)
         if known is None or str(data.get("update_time") or "") >= str(known.get("update_time") or ""):
@@ -100,9 +102,12 @@ class Picture:
         ended = [key for key, order in self.orders.items() if order.get("status") in TERMINAL_STATUSES]
         for key in ended[:-_ENDED]:
             del self.orders[key]
-        return " ".join(
-            str(part) for part in (data.get("text") or id, data.get("errorMsg") or data.get("warning")) if part
-        )
+            self._said.pop(key, None)
+        told = (data.get("text") or id, data.get("errorMsg") or data.get("warning"))
+        words = " ".join(str(part) for part in told if part)
+        is_news = words != self._said.get(id)
+        self._said[id] = words
+        return words if is_news else None
 
     def _take_positions(self, data: Mapping[str, Any]) -> None:
         self.positions = {
@@ -170,7 +175,7 @@ def _draw(picture: Picture, lines: queue.SimpleQueue[Line | None]) -> None:
 
     from txtrader.client.watch_screen import screen_of
 
-    with _single_keys() as is_quit, Live(screen_of(picture), auto_refresh=False, screen=True) as live:
+    with _single_keys() as is_quit, Live(screen_of(picture, 80), auto_refresh=False, screen=True) as live:
         while True:
             until = time.monotonic() + 1 / _FRAMES
             while (left := until - time.monotonic()) > 0:
@@ -181,7 +186,7 @@ def _draw(picture: Picture, lines: queue.SimpleQueue[Line | None]) -> None:
                 if line is None:
                     return
                 picture.take(line)
-            live.update(screen_of(picture), refresh=True)
+            live.update(screen_of(picture, live.console.width), refresh=True)
             if is_quit():
                 return
 

@@ -33,13 +33,26 @@ _ORDER_STYLES = {
 _LOG_STYLES = {"error": "red", "warning": "yellow", "execution": "green", "order-warning": "yellow"}
 
 
-def screen_of(picture: Picture) -> Layout:
-    """Lay the picture out."""
+_WIDE = 110
+"""Columns from which quotes and positions fit side by side."""
+
+
+def screen_of(picture: Picture, width: int) -> Layout:
+    """Lay the picture out for a terminal of so many columns."""
     layout = Layout()
+    if width < _WIDE:
+        layout.split_column(
+            Layout(_head(picture), size=1),
+            Layout(_quotes(picture), ratio=4),
+            Layout(_positions(picture), ratio=3),
+            Layout(_orders(picture, is_wide=False), ratio=4),
+            Layout(_log(picture), ratio=3),
+        )
+        return layout
     layout.split_column(
         Layout(_head(picture), size=1),
         Layout(name="top", ratio=2),
-        Layout(_orders(picture), ratio=2),
+        Layout(_orders(picture, is_wide=True), ratio=2),
         Layout(_log(picture), ratio=1),
     )
     layout["top"].split_row(Layout(_quotes(picture), ratio=3), Layout(_positions(picture), ratio=2))
@@ -91,13 +104,16 @@ def _positions(picture: Picture) -> Panel:
     return Panel(table, title="positions", border_style="dim")
 
 
-def _orders(picture: Picture) -> Panel:
-    table = _table("id", "side", ">quantity", "symbol", "type", ">price", ">filled", ">average", "status")
+def _orders(picture: Picture, *, is_wide: bool) -> Panel:
+    more = ("type", ">average") if is_wide else ()
+    table = _table("id", "side", ">quantity", "symbol", ">price", ">filled", *more, "status")
     for order in reversed(list(picture.orders.values())):
         status = str(order.get("status"))
         price = order.get("price") if order.get("price") is not None else order.get("aux_price")
-        cells = [Text(to_text(order.get(name))) for name in ("id", "side", "quantity", "symbol", "type")]
-        cells += [Text(to_text(value)) for value in (price, order.get("filled"), order.get("avgfillprice"))]
+        cells = [Text(to_text(order.get(name))) for name in ("id", "side", "quantity", "symbol")]
+        cells += [Text(to_text(price)), Text(to_text(order.get("filled")))]
+        if is_wide:
+            cells += [Text(to_text(order.get("type"))), Text(to_text(order.get("avgfillprice")))]
         table.add_row(*cells, Text(status, style=_ORDER_STYLES.get(status, "yellow")))
     return Panel(table, title="orders", border_style="dim")
 
