@@ -85,6 +85,8 @@ class TwsOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout_snapshot: float = 30.0
     reconnect: Backoff = Backoff()
     codes_file: str | None = None
+    logs_messages: bool = False
+    logs_bytes: bool = False
 
 
 def make(
@@ -112,6 +114,8 @@ def make(
         timeout_snapshot=settings.timeout_position,
         reconnect=Backoff(minimum=settings.reconnect_min, maximum=settings.reconnect_max),
         codes_file=settings.tws_codes_file,
+        logs_messages=settings.log_api_messages,
+        logs_bytes=settings.debug_api_messages,
     )
     return TwsAdapter(options, reactor, sink, mode=mode, now_ns=now_ns, random=random or random_module.Random())
 
@@ -255,6 +259,8 @@ class TwsAdapter:
             timing=Timing(handshake=options.handshake, heartbeat=options.heartbeat, question=options.timeout_default),
             message_rate=options.message_rate,
             max_version=options.max_version,
+            logs_messages=options.logs_messages,
+            logs_bytes=options.logs_bytes,
         )
         return self._building.pump
 

@@ -76,6 +76,34 @@ class Listener(Protocol):
         """An error, warning or remark that ended no question; `number` is an order, a stream, or GLOBAL_ID."""
 
 
+class _LoggedSession(ClientSession):
+    """A session whose bytes and requests are written to the log; for the operator who asks for it."""
+
+    _log = Logger()
+    has_bytes = False
+
+    def receive_data(self, data: bytes) -> None:
+        if self.has_bytes:
+            self._log.info("from TWS: {data}", data=data.hex())
+        super().receive_data(data)
+
+    def next_event(self) -> object | None:
+        event = super().next_event()
+        if event is not None:
+            self._log.info("from TWS: {event}", event=printable(repr(event), 2000))
+        return event
+
+    def send(self, message: Message) -> None:
+        self._log.info("to TWS: {event}", event=printable(repr(message), 2000))
+        super().send(message)
+
+    def data_to_send(self) -> bytes:
+        data = super().data_to_send()
+        if data and self.has_bytes:
+            self._log.info("to TWS: {data}", data=data.hex())
+        return data
+
+
 def _dispatch(
     ticks: Mapping[type, Callable[[Any], None]], others: Callable[[object], None]
 ) -> Callable[[object], None]:
@@ -112,13 +140,20 @@ class Connection:
         timing: Timing | None = None,
         message_rate: float = 45.0,
         max_version: int | None = None,
+        logs_messages: bool = False,
+        logs_bytes: bool = False,
     ) -> None:
         self.client_id = client_id
         self.codes = codes
         self.order_ids = order_ids
         self.request_ids = RequestIds()
         self.pacer = Pacer(clock, message_rate)
-        self.session = ClientSession(client_id=client_id, max_version=max_version)
+        if logs_messages or logs_bytes:
+            session = _LoggedSession(client_id=client_id, max_version=max_version)
+            session.has_bytes = logs_bytes
+            self.session: ClientSession = session
+        else:
+            self.session = ClientSession(client_id=client_id, max_version=max_version)
         self.pump = Pump(
             self.session,
             clock,

@@ -38,6 +38,9 @@ _LIMITS = {
 """How many may wait of each; beyond it the caller is told to come later."""
 
 
+_ROUNDING = 1e-6  # seconds: a timer may come that much before the instant it was set for
+
+
 class Queued:
     """Something that waits to be sent; `withdraw` takes it back while it has not left."""
 
@@ -106,7 +109,7 @@ class Pacer:
         self._sent.clear()
 
     def _may_send(self, now: float) -> bool:
-        return len(self._sent) < self._most or now - self._sent[0] >= self._window
+        return len(self._sent) < self._most or now - self._sent[0] >= self._window - _ROUNDING
 
     def _note(self, now: float) -> None:
         self._sent.append(now)
@@ -222,7 +225,7 @@ class HistoryPacer:
             if self._open >= self._most_open:
                 break
             ready = self._ready_at(item, now)
-            if ready <= now:
+            if ready <= now + _ROUNDING:
                 self._waiting.remove(item)
                 self._started(item, now)
                 started.append(item)
