@@ -35,6 +35,7 @@ def no_unexpected_failures(expected_failures: list[str]) -> Iterator[None]:
     try:
         yield
         gc.collect()
+        gc.freeze()  # what lives on now is not looked at again after each of the tests to come
     finally:
         globalLogPublisher.removeObserver(observe)
     unexpected = [text for text in seen if not any(part in text for part in expected_failures)]
