@@ -318,6 +318,21 @@ def test_what_is_no_answer_is_a_typed_error(
         make().status()
 
 
+def test_the_words_of_a_refused_request_are_those_of_the_gateway(http_gateway: Any, make: Make) -> None:
+    body = b'{"type":"about:blank","title":"Too Many Requests","status":429,"code":"throttled","detail":"slow down"}'
+    headers = {"Retry_After": "60"}
+    http_gateway.raw = lambda handler: reply(handler, 429, body, "application/problem+json", **headers)
+    with pytest.raises(Throttled) as caught:
+        make().status()
+    assert (caught.value.message, caught.value.retry_after) == ("slow down", 60)
+
+
+def test_a_call_that_the_gateway_would_not_take_is_not_sent(http_gateway: Any, make: Make) -> None:
+    with pytest.raises(TooLarge):
+        make().query_account("DU1", ["x" * 70_000])
+    assert http_gateway.calls == []
+
+
 def test_a_gateway_that_dribbles_meets_the_deadline(make: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         done = threading.Event()

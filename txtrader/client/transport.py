@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import re
 import selectors
 import socket
@@ -42,6 +43,7 @@ MAX_ANSWER = 256 * 1024 * 1024
 """Bytes of one answer: ten thousand records are far below; more is no gateway."""
 
 MAX_DEPTH = 64  # of elements in an answer; a record in a map in a page needs under twenty
+MAX_CALL = 64 * 1024  # what the gateway takes; it closes on more, and that would look like a lost connection
 _CHUNK = 256 * 1024
 _FAULT = re.compile(
     r"(?P<code>[a-z][a-z0-9-]*): (?:(?P<path>[a-z_][a-z0-9_.]*): )?(?P<message>.*?)"
@@ -105,6 +107,8 @@ class XmlRpcTransport:
         """Call an operation; one deadline covers connecting, sending and the whole answer."""
         parameters = (*positional, dict(options)) if options else tuple(positional)
         body = xmlrpc.client.dumps(parameters, name, encoding="utf-8", allow_none=True).encode("utf-8")
+        if len(body) > MAX_CALL:
+            raise TooLarge(f"a call of {len(body)} bytes; the gateway takes {MAX_CALL}")
         deadline = time.monotonic() + self._timeout
         connection = self._connected()
         try:
@@ -252,15 +256,26 @@ def _read(response: http.client.HTTPResponse, sock: socket.socket | None, deadli
 
 
 def _refuse(response: http.client.HTTPResponse, content: bytes) -> NoReturn:
-    words = content[:200].decode("utf-8", "replace")
+    code, words = _problem_of(response, content)
     shown = "".join(c if c.isprintable() else " " for c in words).strip() or response.reason
-    error = _BY_STATUS.get(response.status)
+    error = BY_CODE.get(code) or _BY_STATUS.get(response.status)
     if error is None:
         if response.status == 503:
             raise GatewayUnavailable(f"HTTP 503: {shown}")
         raise RemoteProtocolError(f"not a gateway: HTTP {response.status}, {shown}")
     after = response.getheader("Retry-After") or ""
     raise error(shown, retry_after=float(after) if after.isdecimal() else None)
+
+
+def _problem_of(response: http.client.HTTPResponse, content: bytes) -> tuple[str, str]:
+    """Return code and words of an `application/problem+json`, else the beginning of the text."""
+    if "json" in (response.getheader("Content-Type") or ""):
+        try:
+            problem = json.loads(content)
+            return str(problem["code"]), str(problem["detail"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            pass  # not what a gateway answers: shown as it is
+    return "", content[:200].decode("utf-8", "replace")
 
 
 def _is_idle(sock: socket.socket | None) -> bool:
