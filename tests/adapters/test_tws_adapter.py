@@ -312,8 +312,9 @@ async def test_orders_that_wait_when_the_link_breaks_are_rejected_before_the_los
 
 @pytest_twisted.ensureDeferred
 async def test_no_more_messages_leave_in_any_second_than_the_limit() -> None:
-    async with trading(endpoint={"message_rate": 45}, message_rate=40.0) as (harness, desk, _):
-        orders = [desk.submit(limit="90.00") for _ in range(60)]
+    # Half the broker's limit: it counts by its own clock, and a busy machine may deliver two bursts as one.
+    async with trading(endpoint={"message_rate": 45}, message_rate=20.0) as (harness, desk, _):
+        orders = [desk.submit(limit="90.00") for _ in range(55)]
         await working(harness, orders[-1])
         assert [n for n in harness.sink.of(BrokerNotice) if n.broker_code == 100] == []
         assert [u for u in harness.sink.of(OrderUpdate) if u.error_code == 100] == []
