@@ -8,6 +8,7 @@ raised so that they do not throttle the run.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import tempfile
 import time
@@ -21,7 +22,7 @@ from twisted.internet.defer import Deferred
 
 from txtrader.frontends.base import Frontend
 from txtrader.gateway.journal_codec import encode_event, encode_order
-from txtrader.gateway.records import order_record, quote_record
+from txtrader.gateway.records import order_record, quote_record, symbol_record
 from txtrader.model.event import StatusEvent
 from txtrader.model.market import Quote
 from txtrader.testing.broker import MemoryBroker
@@ -51,6 +52,7 @@ class Server:
         )
         self.gateway = MemoryGateway(reactor, Path(self._folder.name), self.broker, **LIMITS)
         self.frontend: Frontend
+        self._held: list[Any] = []
 
     async def start(self, kind: str) -> dict[str, Any]:
         await self.gateway.start()
@@ -135,6 +137,18 @@ class Server:
         ) / len(orders)
         return round(records + 2 * events)  # the last record, and the events of intent and acknowledgement
 
+    def hold_records(self, kind: str, count: int) -> int:
+        """Keep `count` separate dicts of the fields of a symbol or an order: the least that the same facts cost."""
+        if kind == "symbol":
+            known = self.gateway.gateway.market._lines
+            line = next(iter(known.values()))
+            record = symbol_record(line.instrument, line.quote, line.trade, line.stats, with_high_low=True, stale=False)
+        else:
+            record = order_record(next(iter(self.gateway.gateway.blotter.orders.values())))
+        text = json.dumps(record, default=str)
+        self._held = [json.loads(text) for _ in range(count)]
+        return len(self._held)
+
     async def stop(self) -> int:
         await self.frontend.stop()
         await self.gateway.stop()
@@ -161,6 +175,7 @@ if __name__ == "__main__":
             "burst": server.burst,
             "cpu": server.cpu,
             "resident": server.resident,
+            "hold_records": server.hold_records,
             "bytes_per_order": server.bytes_per_order,
             "stop": lambda: ensureDeferred(server.stop()),
         },

@@ -7,13 +7,18 @@ connections that post the same body.  Times are seconds of the monotonic clock.
 from __future__ import annotations
 
 import base64
+import os
 import selectors
 import socket
 import time
+from decimal import Decimal
 from typing import Any
 
 from benchmarks.harness import percentile
 from benchmarks.process import reply, serve_orders
+from txtrader.wire.tws.framing import FrameBuffer, frame
+from txtrader.wire.tws.message import Message
+from txtrader.wire.tws.table import REQUESTS
 
 
 class Lines:
@@ -38,6 +43,14 @@ class Lines:
         """Send one line, return the reply."""
         self._socket.sendall(line.encode() + b"\n")
         return self._line().decode()
+
+    def ask_for(self, line: str, start: str) -> str:
+        """Send one line, return the first line that begins with `start`, or an error."""
+        self._socket.sendall(line.encode() + b"\n")
+        while True:
+            answer = self._line().decode()
+            if answer.startswith((start, ".error")):
+                return answer
 
     def rate(self, lines: list[str], count: int, window: int = 64) -> dict[str, float]:
         """Send `count` lines, at most `window` unanswered; answer with lines per second and bytes read."""
@@ -73,6 +86,34 @@ class Lines:
                     break
             times.append(time.perf_counter() - start)
         return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99)}
+
+    def watch(self, count: int, timeout: float = 50.0) -> dict[str, int]:
+        """Answer at once, then read quotes until `count` different bids came or nothing came for a second.
+
+        Answers {symbol bid: ns of the monotonic clock when the line was there}.
+        """
+        reply({"ready": True})
+        seen: dict[str, int] = {}
+        end = time.monotonic() + timeout
+        self._socket.settimeout(1.0)
+        buffer = self._buffer
+        while len(seen) < count and time.monotonic() < end:
+            try:
+                data = self._socket.recv(1 << 18)
+            except TimeoutError:
+                break
+            now = time.monotonic_ns()
+            *lines, buffer = (buffer + data).split(b"\n")
+            for line in lines:
+                head, found, rest = line.partition(b'"bid":')
+                if found:
+                    symbol = head.split(b".", 2)[2].partition(b":")[0].decode()
+                    bid = rest.partition(b",")[0].decode()
+                    if bid != "null":
+                        seen.setdefault(f"{symbol} {float(bid):.2f}", now)
+        self._buffer = buffer
+        self._socket.settimeout(30.0)
+        return seen
 
     def close(self) -> int:
         self._socket.close()
@@ -174,6 +215,90 @@ def orders(port: int, opening: str, connections: int, count: int) -> dict[str, f
     return {"value": answered / spent}
 
 
+def order_round_trips(port: int, opening: str, count: int) -> dict[str, float]:
+    """Submit limit orders on one connection, one at a time; answer with the percentiles of the round trip."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as made:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.sendall(opening.encode())
+        buffer = b""
+        while b".Authorized" not in buffer or not buffer.endswith(b"\n"):
+            buffer += made.recv(1 << 16)
+        times = []
+        for number in range(count):
+            order = f"@o limitorder IBM {40 + number % 1000 / 100:.2f} 1\n".encode()
+            start = time.perf_counter()
+            made.sendall(order)
+            buffer = b""
+            while b"\n" not in buffer:
+                buffer += made.recv(1 << 16)
+            times.append(time.perf_counter() - start)
+            if not buffer.startswith(b"@o ") or b'"status":"New"' not in buffer:
+                raise RuntimeError(f"not acknowledged: {buffer[:300]!r}")
+        return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99)}
+
+
+def direct_round_trips(port: int, client_id: int, count: int, path: str, size: int) -> dict[str, float]:
+    """Do by hand what the gateway does: append and sync, send placeOrder, wait for the broker's first word on it."""
+    data = os.urandom(size)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as made:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            frames = _Frames(made)
+            made.sendall(b"API\0" + frame(b"v157"))
+            frames.next()
+            made.sendall(frame(REQUESTS.encode(Message("startApi", {"clientId": client_id}), 157)))
+            while not (body := frames.next()).startswith(b"9\0"):
+                pass
+            number = int(body.split(b"\0")[2])
+            times = []
+            for step in range(count):
+                order = _place_order(number + step, f"{40 + step % 1000 / 100:.2f}")
+                about = b"5\0%d\0" % (number + step)
+                start = time.perf_counter()
+                os.write(handle, data)
+                os.fdatasync(handle)
+                made.sendall(order)
+                while not frames.next().startswith(about):
+                    pass
+                times.append(time.perf_counter() - start)
+            return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99)}
+    finally:
+        os.close(handle)
+        os.unlink(path)
+
+
+def _place_order(number: int, price: str) -> bytes:
+    fields = {
+        "orderId": number,
+        "symbol": "IBM",
+        "secType": "STK",
+        "exchange": "SMART",
+        "currency": "USD",
+        "action": "BUY",
+        "totalQuantity": Decimal(1),
+        "orderType": "LMT",
+        "lmtPrice": Decimal(price),
+        "tif": "DAY",
+        "transmit": True,
+    }
+    return frame(REQUESTS.encode(Message("placeOrder", fields), 157))
+
+
+class _Frames:
+    def __init__(self, made: socket.socket) -> None:
+        self._socket = made
+        self._buffer = FrameBuffer()
+
+    def next(self) -> bytes:
+        while (body := self._buffer.next_frame()) is None:
+            data = self._socket.recv(1 << 16)
+            if not data:
+                raise RuntimeError("closed")
+            self._buffer.feed(data)
+        return body
+
+
 def _response_size(buffer: bytes) -> int | None:
     head, found, _ = buffer.partition(b"\r\n\r\n")
     if not found:
@@ -192,10 +317,14 @@ if __name__ == "__main__":
         {
             "connect": lines.connect,
             "ask": lines.ask,
+            "ask_for": lines.ask_for,
             "rate": lines.rate,
             "round_trips": lines.round_trips,
+            "watch": lines.watch,
             "close": lines.close,
             "calls": calls,
             "orders": orders,
+            "order_round_trips": order_round_trips,
+            "direct_round_trips": direct_round_trips,
         }
     )

@@ -1,4 +1,4 @@
-"""The front end contract: the same script over every front end gives equal canonical JSON (F62).
+"""The front end contract: the same script over every front end gives equal canonical JSON (F62 H11 H14).
 
 Each front end gets a gateway and a simulated broker of its own, in the same state; what differs by nature (ids made
 from clocks, times) is replaced by its place of appearance before the comparison.

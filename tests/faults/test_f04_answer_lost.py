@@ -1,4 +1,4 @@
-"""F04 (G3; I3 I6): the broker took the order and its answer is lost: Unknown, no error, settled by evidence."""
+"""F04 (G3 H01; I3 I6): the broker took the order and its answer is lost: Unknown, no error, settled by evidence."""
 
 from __future__ import annotations
 

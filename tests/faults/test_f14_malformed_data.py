@@ -1,4 +1,4 @@
-"""F14 (H27): sentinels, nonsense and garbage from the broker are neither published nor fatal."""
+"""F14 (H02 H27): sentinels, nonsense and garbage from the broker are neither published nor fatal."""
 
 from __future__ import annotations
 
@@ -98,6 +98,35 @@ async def test_nonsense_is_survived_and_the_link_works_on(play):
             assert client.call("query_order", first["id"])["status"] == "New"
         assert daemon.terminate() == 0
         assert "Unhandled" not in "\n".join(daemon.lines)
+        stage.check(daemon)
+
+    await play(script)
+
+
+WARNINGS = (399, 404, 2100, 2102, 2109, 2137, 2148, 10349, 105, 2188)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_warning_that_carries_an_orders_id_never_ends_the_order(play):
+    """H02: each of these has ended orders in programs that took any error for the end."""
+
+    def script(stage):
+        daemon = stage.start_daemon()
+        numbers: list[str] = []
+        stage.do(
+            stage.proxy.upstream_taps.append,
+            lambda piece: numbers.append(tws_fields(piece)[1]) if tws_fields(piece)[:1] == ["3"] else None,
+        )
+        with stage.client(daemon, {"channels": ["order"]}) as client:
+            record = client.call("submit_order", ORDER)
+            for code in WARNINGS:
+                inject(stage, frame("4", "2", numbers[-1], code, f"remark {code}"))
+            client.wait_event(lambda event: event.type == "order-warning", 10)
+            client.call("time")
+            assert client.call("query_order", record["id"])["status"] == "New"
+            told = [event for event in client.events if event.type == "order"]
+            assert {event.data["status"] for event in told} <= {"PendingNew", "New"}
+        assert daemon.terminate() == 0
         stage.check(daemon)
 
     await play(script)
