@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
+import subprocess
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -123,3 +125,9 @@ def test_each_operation_is_a_method_that_describes_itself() -> None:
     assert str(inspect.signature(API.limit_order)).startswith(
         "(self, /, symbol, limit_price, quantity, *, account=None"
     )
+
+
+def test_the_library_brings_no_reactor_and_no_command_line() -> None:
+    code = "import sys, txtrader.client; print([m for m in ('twisted', 'click', 'rich', 'ibapi') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"

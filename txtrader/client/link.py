@@ -6,11 +6,34 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from txtrader.errors import GatewayUnavailable
+from txtrader.errors import GatewayUnavailable, TxTraderError
 
-__all__ = ["Link"]
+__all__ = ["Link", "Lost", "losing"]
+
+
+class Lost(Exception):
+    """The connection failed; not for callbacks' own errors, which are the program's."""
+
+    def __init__(self, error: TxTraderError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@contextmanager
+def losing(what: str) -> Iterator[None]:
+    """Turn what fails on the connection into `Lost`, so that a callback's own error is not taken for it."""
+    try:
+        yield
+    except TxTraderError as error:
+        raise Lost(error) from error
+    except OSError as error:
+        failed = GatewayUnavailable(f"{what}: {error.strerror or error or type(error).__name__}")
+        failed.__cause__ = error
+        raise Lost(failed) from error
+
 
 _READ = 256 * 1024
 

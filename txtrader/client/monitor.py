@@ -7,14 +7,14 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
+from txtrader.client.callbacks import Callback, Callbacks, are_callbacks
 from txtrader.client.config import ClientConfig
-from txtrader.client.events import Line, normal_name
-from txtrader.client.link import Link
+from txtrader.client.events import Line
+from txtrader.client.link import Link, Lost, losing
 from txtrader.client.monitor_options import merged_options
 from txtrader.client.subscription import Positions, SubscriptionSession
 from txtrader.errors import (
@@ -28,14 +28,10 @@ from txtrader.errors import (
 
 __all__ = ["Callback", "Monitor", "State"]
 
-Callback = Callable[[str, Any], Any]
-
 _log = logging.getLogger("txtrader.monitor")
 _ADDS, _DELS = ("add", "add_symbol"), ("del", "del_symbol")
 _SETTLED = 30.0  # seconds that a connection must have held for the next loss to be waited for from the start
 _REFUSALS = 5  # of a login that was accepted before, until it counts as changed
-_ALSO = {"order": "orderdata", "ticket": "ticketdata", "execution": "executiondata"}
-_TABLE_OF = {"order": "orders", "execution": "executions"}
 
 
 class State(StrEnum):
@@ -49,14 +45,6 @@ class State(StrEnum):
     DISCONNECT_PENDING = "DISCONNECT_PENDING"
     DISCONNECTED = "DISCONNECTED"
     SHUTDOWN = "SHUTDOWN"
-
-
-class _Lost(Exception):
-    """The connection failed; not for callbacks' own errors, which are the program's."""
-
-    def __init__(self, error: TxTraderError) -> None:
-        super().__init__(error.message)
-        self.error = error
 
 
 class Monitor:
@@ -106,7 +94,7 @@ class Monitor:
         positions: Positions | None = None,
         random_source: random.Random | None = None,
     ) -> None:
-        if isinstance(options, Mapping) and callbacks is None and _are_callbacks(options):
+        if isinstance(options, Mapping) and callbacks is None and are_callbacks(options):
             options, callbacks = None, options  # the constructor of 2015
         self._config = ClientConfig.load(
             mode=mode,
@@ -119,14 +107,14 @@ class Monitor:
             },
         )
         self._options = self._config.get("options") if options is None else options
-        self._parse = parse
-        self._decimals = decimals
         self._reconnect = reconnect
         self._reconnect_min = reconnect_min
         self._reconnect_max = reconnect_max
         self._random = random.Random() if random_source is None else random_source
         self.positions: Positions = {} if positions is None else positions
-        self._callbacks: dict[str, tuple[str, Callback | None]] = {}
+        self._callbacks = Callbacks(
+            self._overridable, lambda label: self.shutdown(f"callback {label}"), parse=parse, decimals=decimals
+        )
         self.set_callbacks(callbacks or {})
         if log_level is not None:
             _log.setLevel(log_level.upper() if isinstance(log_level, str) else log_level)
@@ -156,13 +144,11 @@ class Monitor:
 
     def set_callback(self, name: str, function: Callback | None) -> None:
         """Register a function for one name; None silences it."""
-        if function is not None and not callable(function):
-            raise TypeError(f"the callback of {name!r} cannot be called")
-        self._callbacks[normal_name(name)] = (name, function)
+        self._callbacks.set(name, function)
 
     def delete_callback(self, name: str) -> None:
         """Forget what was registered for a name; an `on_` method of that name is called again."""
-        self._callbacks.pop(normal_name(name), None)
+        self._callbacks.delete(name)
 
     def on_status(self, label: str, data: Any) -> Any:
         """Be told the gateway's state; override."""
@@ -178,6 +164,12 @@ class Monitor:
 
     def on_trade(self, label: str, data: Any) -> Any:
         """Be told of a trade; override."""
+
+    def _overridable(self, name: str) -> Callback | None:
+        if name in ("status", "order", "execution", "quote", "trade"):
+            method: Callback = getattr(self, f"on_{name}")
+            return method
+        return None
 
     # --- what any thread may call -----------------------------------------------------------------------------
 
@@ -240,7 +232,7 @@ class Monitor:
                     self._connect()
                     refusals = 0
                     self.shutdown(self._listen())
-                except _Lost as lost:
+                except Lost as lost:
                     if isinstance(lost.error, Unauthenticated):
                         refusals += 1
                     if not self._reconnect:
@@ -257,21 +249,21 @@ class Monitor:
             self._close()
             self._become(State.SHUTDOWN)
         reason = self._end or ""
-        self._deliver("shutdown", reason, reason)
+        self._callbacks.deliver("shutdown", reason, reason)
         return reason
 
     def connect(self) -> None:
         """Connect and log in.  Raises GatewayUnavailable, Unauthenticated, RemoteProtocolError, ConfigError."""
         try:
             self._connect()
-        except _Lost as lost:
+        except Lost as lost:
             raise lost.error from lost.error.__cause__
 
     def listen(self) -> str:
         """Call back on what comes until something ends it; return why.  Raises GatewayUnavailable when it is lost."""
         try:
             return self._listen()
-        except _Lost as lost:
+        except Lost as lost:
             raise lost.error from lost.error.__cause__
 
     def _connect(self) -> None:
@@ -279,24 +271,24 @@ class Monitor:
             return
         user, password = self._config.login()
         host, port = self._config.host, self._config.port("tcp_port")
-        options = merged_options(self._options, {name for name, (_, f) in self._callbacks.items() if f is None})
+        options = merged_options(self._options, self._callbacks.silenced)
         session = SubscriptionSession(user, password, options, self.positions)
         self._connected_at = None
         self._become(State.CONNECTING)
         try:
-            with _losing(f"no gateway at {host}:{port}"):
+            with losing(f"no gateway at {host}:{port}"):
                 self._link.dial(host, port, lambda: self._end is not None)
             self._become(State.CONNECT_PENDING)
             while True:
                 self._turn(session)
                 for line in self._lines(session):
-                    self._dispatch(line)
+                    self._callbacks.take(line)
                     if session.is_open:
                         break  # what came in one piece with the login's answer waits for `listen`
                 if session.is_open:
                     break
                 if self._end is not None:
-                    raise _Lost(GatewayUnavailable("stopped while logging in"))
+                    raise Lost(GatewayUnavailable("stopped while logging in"))
         except BaseException:
             self._close(State.FAILED)
             raise
@@ -315,7 +307,7 @@ class Monitor:
         try:
             while True:
                 for line in self._lines(session):
-                    self._dispatch(line)
+                    self._callbacks.take(line)
                     if self._end is not None:
                         break
                 self._tick()
@@ -330,7 +322,7 @@ class Monitor:
 
     def _lines(self, session: SubscriptionSession) -> Iterator[Line]:
         while True:
-            with _losing("the connection broke"):
+            with losing("the connection broke"):
                 line = session.next_event()
             if line is None:
                 return
@@ -338,7 +330,7 @@ class Monitor:
 
     def _turn(self, session: SubscriptionSession) -> None:
         """Send what there is, wait for bytes, time or a request, and take the bytes."""
-        with _losing("the connection broke"):
+        with losing("the connection broke"):
             session.handle_timeout(now := time.monotonic())
             self._link.send(session.data_to_send())
             due = [at for at in (session.next_deadline(), self._next_tick if self._tick_interval else None) if at]
@@ -354,7 +346,7 @@ class Monitor:
             self._ticks += 1
             # From now, not from when it was due: a program that was busy for long is not owed a burst of ticks.
             self._next_tick = now + self._tick_interval
-            self._deliver("tick", str(self._ticks), self._ticks)
+            self._callbacks.deliver("tick", str(self._ticks), self._ticks)
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -414,71 +406,8 @@ class Monitor:
             self._symbols.pop(symbol.strip().upper(), None)
         return word in _ADDS or word in _DELS
 
-    # --- delivery ---------------------------------------------------------------------------------------------
-
     def _become(self, state: State) -> None:
         if state is not self.state:
             self.state = state
             _log.info("%s", state)
-            self._deliver("connection", str(state), str(state))
-
-    def _dispatch(self, line: Line) -> None:
-        name = normal_name(line.type)
-        if name == "connectionstatuschanged":
-            record = line.payload(self._decimals)
-            self._deliver("status", record.get("status") if isinstance(record, dict) else line.text, line)
-        if name == "snapshot" and name not in self._callbacks:
-            self._unfold(line)
-        elif name != "heartbeat":
-            self._deliver_event(name, line)
-        self._deliver("*", line.raw, line)
-
-    def _deliver_event(self, name: str, line: Line) -> None:
-        self._deliver(name, line.after_prefix, line)
-        if line.mode is not None and name in _ALSO:
-            self._deliver(_ALSO[name], line.text, line)
-
-    def _unfold(self, line: Line) -> None:
-        """Tell the state that a snapshot holds as events: who only follows orders still knows them all."""
-        payload = line.payload(self._decimals)
-        records = payload.get(_TABLE_OF.get(line.key or "", "")) if isinstance(payload, dict) else None
-        for key, record in (records or {}).items():
-            self._deliver_event(line.key or "", Line.of_record(line.mode, line.key or "", key, record))
-
-    def _deliver(self, name: str, text: Any, data: Any) -> None:
-        """Call what is registered under a normal name, else the method that a derived class may override."""
-        if name in self._callbacks:
-            label, function = self._callbacks[name]
-        else:
-            label, function = name, self._overridable(name)
-        if function is None:
-            return
-        argument = text
-        if self._parse:
-            argument = data.payload(self._decimals) if isinstance(data, Line) and name != "*" else data
-        answer = function(label, argument)
-        if answer is not None and not answer:
-            self.shutdown(f"callback {label}")
-
-    def _overridable(self, name: str) -> Callback | None:
-        if name in ("status", "order", "execution", "quote", "trade"):
-            method: Callback = getattr(self, f"on_{name}")
-            return method
-        return None
-
-
-@contextmanager
-def _losing(what: str) -> Iterator[None]:
-    """Turn what fails on the connection into `_Lost`, so that a callback's own error is not taken for it."""
-    try:
-        yield
-    except TxTraderError as error:
-        raise _Lost(error) from error
-    except OSError as error:
-        failed = GatewayUnavailable(f"{what}: {error.strerror or error or type(error).__name__}")
-        failed.__cause__ = error
-        raise _Lost(failed) from error
-
-
-def _are_callbacks(options: Mapping[str, Any]) -> bool:
-    return all(value is None or callable(value) for value in options.values())
+            self._callbacks.deliver("connection", str(state), str(state))
