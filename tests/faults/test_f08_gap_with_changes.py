@@ -1,4 +1,4 @@
-"""F08 (G6 H06 H07; I1 I4 I5 I6): the broker is away and things happen meanwhile; each missed fact is told exactly once."""
+"""F08 (G6 H06 H07; I1 I4 I5 I6): the broker is away, things happen meanwhile, and each missed fact is told once."""
 
 from __future__ import annotations
 

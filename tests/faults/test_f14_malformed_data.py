@@ -59,11 +59,11 @@ async def test_sentinels_are_never_published_as_prices(play):
             client.call("time")  # a round trip: all of it was read
             record = client.call("query_symbol", "IBM")
             for name in ("bid", "ask", "last", "close"):
-                assert record[name] is None or 90 < record[name] < 110, (name, record)
+                assert record[name] is None or 0 < record[name] < 10_000, (name, record)
             for event in client.events:
                 for name in ("bid", "ask", "last"):
                     value = event.data.get(name)
-                    assert value is None or 90 < value < 110, event
+                    assert value is None or 0 < value < 10_000, event
             assert client.call("status") == "Up"
         assert daemon.terminate() == 0
 
