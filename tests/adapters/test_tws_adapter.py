@@ -20,7 +20,7 @@ from txtrader.errors import BrokerRejected, BrokerUnavailable, InvalidArgument, 
 from txtrader.gateway.adapter import BrokerNotice, LinkState, LinkStatus
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.execution import CommissionReport, ExecType, Execution
-from txtrader.model.instrument import Instrument, SecType
+from txtrader.model.instrument import Instrument, InstrumentQuery, SecType
 from txtrader.model.market import BarPeriod, BarQuery, DataType, MarketStats, Quote
 from txtrader.model.order import (
     CancelRejected,
@@ -393,6 +393,7 @@ async def test_a_what_if_answers_margins_and_costs_and_sends_nothing() -> None:
         assert isinstance(answer["init_margin"], Decimal)
         assert answer["commission_max"] >= answer["commission_min"] > 0
         assert answer["currency"] == "USD"
+        assert answer["equity_with_loan"] > 10_000  # what is left of the account, not what changes
         assert harness.venue.live_orders(account=harness.account) == []
         assert harness.sink.of(OrderUpdate) == [u for u in harness.sink.of(OrderUpdate) if u.account != harness.account]
 
@@ -522,12 +523,28 @@ async def test_a_future_by_month_is_spelled_by_its_day_and_rolls_in_sequence() -
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_name_that_several_share_answers_all_of_them() -> None:
+async def test_an_exchange_that_does_not_list_the_name_finds_nothing() -> None:
     async with trading() as (harness, _, _):
-        found = await harness.adapter.resolve(query("IBM:0@CME")) or await harness.adapter.resolve(query("SPX:0"))
-        assert list(found) == []
-        plain = await harness.adapter.resolve(query("IBM"))
-        assert [instrument.currency for instrument in plain] == ["USD"]
+        assert [instrument.currency for instrument in await harness.adapter.resolve(query("IBM"))] == ["USD"]
+        assert list(await harness.adapter.resolve(query("IBM@LSE"))) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_bare_name_finds_everything_that_is_called_so() -> None:
+    async with trading() as (harness, _, _):
+        found = await harness.adapter.resolve(InstrumentQuery(text="IBM", symbol="IBM"))
+        assert {instrument.currency for instrument in found} == {"USD", "EUR"}
+        assert found[0].symbol == "IBM"
+        kinds = {made.sectype for made in await harness.adapter.resolve(InstrumentQuery(text="SPX", symbol="SPX"))}
+        assert SecType.INDEX in kinds
+        assert len({instrument.symbol for instrument in found}) == len(found)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_company_is_found_by_a_part_of_its_name() -> None:
+    async with trading() as (harness, _, _):
+        found = await harness.adapter.resolve(InstrumentQuery(text="INTL BUSINESS", symbol="INTL BUSINESS"))
+        assert "IBM" in {instrument.symbol for instrument in found}
 
 
 # --- market data ---

@@ -18,6 +18,7 @@ __all__ = ["Instruments"]
 
 _NO_SUCH_CONTRACT = 200
 _MOST_REFINED = 20  # candidates whose price steps are asked for; an ambiguous name shows no more anyway
+_MOST_FOUND = 50
 _RULE_TIMEOUT = 5.0  # seconds: the plain tick is good enough to go on with
 _SAME_EXCHANGE = {"ISLAND": "NASDAQ"}  # TWS's older name beside the newer
 
@@ -56,15 +57,22 @@ class Instruments:
     async def resolve(self, query: InstrumentQuery) -> list[Instrument]:
         """Find what `query` means, best first; empty where TWS knows nothing of the kind."""
         connection = self._connected()
+        # Without a kind the question is open: all kinds are asked, and at last the names of companies.
+        is_open = query.sectype is None and query.symbol is not None
         found: dict[int, Message] = {}
         for question in dialect.questions_for(query):
             for details in await self._details(connection, question):
                 number = details.fields.get("conId")
                 if isinstance(number, int) and number > 0:
                     found.setdefault(number, details)
-            if found:
+            if found and not is_open:
                 break
-        rows = self._of_home_exchange(query, list(found.values()))
+            if len(found) >= _MOST_FOUND:
+                break
+        if is_open and not found:
+            for details in await self._by_name(connection, query.symbol or ""):
+                found.setdefault(details.fields["conId"], details)
+        rows = self._of_home_exchange(query, list(found.values())[:_MOST_FOUND])
         rows = self._of_roll(query, rows)
         instruments = [await self._refined(connection, row) for row in rows[:_MOST_REFINED]]
         instruments += [dialect.instrument_from_details(row.fields, self._mode) for row in rows[_MOST_REFINED:]]
@@ -83,19 +91,35 @@ class Instruments:
                 return []
             raise
 
+    async def _by_name(self, connection: Connection, text: str) -> list[Message]:
+        """Find contracts by a part of their symbol or of a company's name."""
+        samples = await connection.ask(
+            "reqMatchingSymbols", {"pattern": text}, ends=("symbolSamples",), timeout=self._timeout
+        )
+        rows = [
+            row for sample in samples for row in sample.fields.get("contractDescriptions") or () if row.get("conId")
+        ]
+        found: list[Message] = []
+        for row in rows[:_MOST_REFINED]:
+            found += [
+                details
+                for details in await self._details(connection, {"conId": row["conId"]})
+                if details.fields.get("conId")
+            ]
+        return found
+
     def _of_home_exchange(self, query: InstrumentQuery, rows: list[Message]) -> list[Message]:
-        """Keep those listed where the question says, if any are."""
+        """Keep those listed where the question says."""
         home = query.primary_exchange
         if home is None:
             return rows
         home = _SAME_EXCHANGE.get(home, home)
-        at_home = [
+        return [
             row
             for row in rows
             if home
             in (_SAME_EXCHANGE.get(place, place) for place in (_text(row, "primaryExchange"), _text(row, "exchange")))
         ]
-        return at_home or rows
 
     def _of_roll(self, query: InstrumentQuery, rows: list[Message]) -> list[Message]:
         """Keep the n-th contract by its last day, for `:0`, `:1` ...; those whose last day is over do not count."""

@@ -314,7 +314,7 @@ class MarketLines:
                 self._quote(line)
         elif kind in _LASTS:
             if price is not None and not line.has_prints:
-                line.last, line.last_size = price, size
+                line.last, line.last_size = price, size or None  # 0: the size of the last trade is not known
                 self._trade(line)
         elif (name := _SESSION_PRICES.get(kind)) is not None and price is not None:
             line.figures[name] = price

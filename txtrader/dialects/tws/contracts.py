@@ -235,7 +235,19 @@ def questions_for(query: InstrumentQuery) -> Sequence[dict[str, Any]]:
             return tuple({**asked, "secType": "CRYPTO", "exchange": place} for place in places)
         case SecType.INDEX:
             return ({**asked, "secType": "IND"},)
-        case None | SecType.STOCK:
+        case None:
+            # A bare name: everything that is called so, stocks of any currency first.
+            return tuple(
+                {**asked, "secType": kind, "exchange": query.exchange or place}
+                for kind, place in (
+                    ("STK", "SMART"),
+                    ("IND", ""),
+                    ("CASH", "IDEALPRO"),
+                    ("CRYPTO", "PAXOS"),
+                    ("FUT", ""),
+                )
+            )
+        case SecType.STOCK:
             is_plain = not (query.primary_exchange or query.exchange)
             currency = asked["currency"] or ("USD" if is_plain else "")
             return ({**asked, "secType": "STK", "exchange": query.exchange or "SMART", "currency": currency},)

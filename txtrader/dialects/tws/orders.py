@@ -272,12 +272,12 @@ def update_from_status(fields: Mapping[str, Any], mode: str, *, receive_time: in
 
 
 def margins_from_wire(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the answer to a what-if: what the order would do to margin, and what it would cost."""
+    """Read the answer to a what-if: what the order would add to margin, the equity after it, and what it would cost."""
     commission = _price(fields.get("commission"))
     return {
         "init_margin": _price(fields.get("initMarginChange")),
         "maint_margin": _price(fields.get("maintMarginChange")),
-        "equity_with_loan": _price(fields.get("equityWithLoanChange")),
+        "equity_with_loan": _price(fields.get("equityWithLoanAfter")),
         "commission_min": _price(fields.get("minCommission"))
         if fields.get("minCommission") is not None
         else commission,
