@@ -14,79 +14,53 @@ import random as random_module
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 import msgspec
 from twisted.internet.abstract import isIPAddress
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
-from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.adapters.tws_books import Books
-from txtrader.adapters.tws_history import PERIODS, History
+from txtrader.adapters.tws_history import History
 from txtrader.adapters.tws_instruments import Instruments
 from txtrader.adapters.tws_market import MarketLines
-from txtrader.adapters.tws_orders import ALGORITHMS, EXCHANGES, Orders
+from txtrader.adapters.tws_options import TwsOptions, capabilities_of, options_from
+from txtrader.adapters.tws_orders import Orders
+from txtrader.adapters.tws_reports import Reports
 from txtrader.dialects import tws as dialect
 from txtrader.errors import BrokerUnavailable, RemoteProtocolError, TxTraderError
 from txtrader.gateway.adapter import (
     AdapterSink,
     BrokerNotice,
     BrokerSnapshot,
-    Capabilities,
     LinkState,
     LinkStatus,
 )
-from txtrader.gateway.tasks import returns_deferred, spawn
-from txtrader.model.execution import CommissionReport, Execution
+from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
-from txtrader.model.market import Bar, BarQuery, DataType
-from txtrader.model.order import Order, OrderRequest, OrderType, OrderUpdate, Side, TimeInForce
-from txtrader.net.dial import Backoff, Dialer
+from txtrader.model.market import Bar, BarQuery
+from txtrader.model.order import Order, OrderRequest
+from txtrader.net.dial import Dialer
 from txtrader.net.pump import Pump
 from txtrader.twsapi.codes import CodeClass, Codes
 from txtrader.twsapi.connection import GLOBAL_ID, Connection, LoginInfo, Timing
 from txtrader.twsapi.ids import OrderIds
 from txtrader.twsapi.pacing import Priority
-from txtrader.twsapi.pending import all_of
 from txtrader.wire.tws.ibapi_binding import load_binding
 from txtrader.wire.tws.message import Message
 
 __all__ = ["TwsAdapter", "TwsOptions", "make"]
 
 SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
 
 _SERVER_LOST, _BACK_DATA_LOST, _BACK_DATA_KEPT = 1100, 1101, 1102
 _COMPETING_LOGIN = 10197
 _MOST_REFUSALS, _REFUSAL_WINDOW = 5, 300.0  # logins that TWS refuses: so many in so many seconds
-_RECHECK_WAIT = 1.0  # seconds: what TWS has to say by itself comes within them
-
-
-class TwsOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the adapter is set to; durations in seconds."""
-
-    host: str = "127.0.0.1"
-    port: int = 7497
-    client_id: int = 0
-    max_version: int | None = None
-    message_rate: float = 45.0
-    heartbeat: float = 10.0
-    handshake: float = 15.0
-    liveness: float = 60.0
-    data_type: DataType = DataType.LIVE
-    time_offset: int = 0  # nanoseconds added to the broker's clock
-    timeout_default: float = 30.0
-    timeout_symbol: float = 30.0
-    timeout_bars: float = 30.0
-    timeout_snapshot: float = 30.0
-    reconnect: Backoff = Backoff()
-    codes_file: str | None = None
-    logs_messages: bool = False
-    logs_bytes: bool = False
 
 
 def make(
@@ -99,24 +73,7 @@ def make(
     random: random_module.Random | None = None,
 ) -> TwsAdapter:
     """Make the adapter from the settings of its mode; raises ConfigError without ibapi, or with a bad code table."""
-    options = TwsOptions(
-        host=settings.api_host,
-        port=settings.api_port,
-        client_id=settings.api_client_id,
-        max_version=settings.tws_max_version,
-        message_rate=settings.tws_message_rate,
-        heartbeat=settings.heartbeat,
-        data_type=DataType(settings.market_data_type),
-        time_offset=int(settings.time_offset * MINUTE),
-        timeout_default=settings.timeout_default,
-        timeout_symbol=settings.timeout_addsymbol,
-        timeout_bars=settings.timeout_barchart,
-        timeout_snapshot=settings.timeout_position,
-        reconnect=Backoff(minimum=settings.reconnect_min, maximum=settings.reconnect_max),
-        codes_file=settings.tws_codes_file,
-        logs_messages=settings.log_api_messages,
-        logs_bytes=settings.debug_api_messages,
-    )
+    options = options_from(settings)
     return TwsAdapter(options, reactor, sink, mode=mode, now_ns=now_ns, random=random or random_module.Random())
 
 
@@ -145,7 +102,6 @@ class TwsAdapter:
         self._order_ids = OrderIds()
         self._connection: Connection | None = None
         self._building: Connection | None = None
-        self._zone: tzinfo = UTC
         self._logins = 0
         self._status = LinkStatus(mode=mode, state=LinkState.STARTUP, since=now_ns())
         self._farms: dict[str, tuple[str, str]] = {}
@@ -153,9 +109,6 @@ class TwsAdapter:
         self._is_server_lost = False
         self._is_stopping = False
         self._stopped: list[Deferred[None]] = []
-        self._open_orders_turn = DeferredLock()
-        self._recheck_call: IDelayedCall | None = None
-        self._commissions: list[CommissionReport] | None = None
         self._unknown_codes: set[int] = set()
         self.instruments = Instruments(mode, self._connected, options.timeout_symbol, self._today)
         self.market = MarketLines(mode, sink, reactor, now_ns, data_type=options.data_type, liveness=options.liveness)
@@ -169,8 +122,19 @@ class TwsAdapter:
             client_id=options.client_id,
             order_ids=self._order_ids,
             connected=self._connected,
-            recheck=self.recheck,
+            recheck=self._recheck,
             timeout=options.timeout_default,
+        )
+        self.reports = Reports(
+            mode,
+            sink,
+            reactor,
+            now_ns,
+            orders=self.orders,
+            books=self.books,
+            instruments=self.instruments,
+            connected=self._connected,
+            timeout=options.timeout_snapshot,
         )
         self._dialer = Dialer(
             reactor,
@@ -181,11 +145,7 @@ class TwsAdapter:
             random=random,
         )
         self._takers: dict[str, Callable[[Message], None]] = {
-            "openOrder": self._live_open_order,
-            "orderStatus": self._live_status,
-            "completedOrder": self._live_completed,
-            "execDetails": self._live_execution,
-            "commissionReport": self._commission,
+            **self.reports.takers,
             "updateAccountValue": self.books.account_value,
             "accountUpdateMulti": self.books.account_value,
             "updatePortfolio": self.books.portfolio,
@@ -194,7 +154,7 @@ class TwsAdapter:
             "tickOptionComputation": self.market.option_computed,
             "managedAccounts": self._accounts_again,
         }
-        self.capabilities = _capabilities(mode, options, is_old=self._binding.is_old)
+        self.capabilities = capabilities_of(mode, options, is_old=self._binding.is_old)
 
     # --- the link ---
 
@@ -219,9 +179,7 @@ class TwsAdapter:
     def stop(self) -> Deferred[None]:
         """Hang up; fires when nothing of the adapter is left ticking."""
         self._is_stopping = True
-        if self._recheck_call is not None:
-            self._recheck_call.cancel()
-            self._recheck_call = None
+        self.reports.stop()
         self._dialer.stop()
         connection = self._building
         if connection is None:
@@ -283,7 +241,7 @@ class TwsAdapter:
         self._farms.clear()
         self._dialer.succeeded()
         self._refusals.clear()
-        self._zone = _zone_of(info.connection_time)
+        self.reports.zone = _zone_of(info.connection_time)
         self._log.info(
             "{mode}: logged in to TWS, server version {version}, client id {id}, {count} account(s)",
             mode=self._mode,
@@ -520,164 +478,9 @@ class TwsAdapter:
         )
         return int(answers[-1].fields.get("time") or 0) * SECOND + self._options.time_offset
 
-    @returns_deferred
-    async def snapshot(self) -> BrokerSnapshot:
+    def snapshot(self) -> Deferred[BrokerSnapshot]:
         """Read open and completed orders, executions and positions; each whole, or the snapshot fails."""
-        connection = self._connected()
-        session = self._status.session or ""
-        now = datetime.fromtimestamp(self._now_ns() // SECOND, self._zone)
-        midnight = int(now.replace(hour=0, minute=0, second=0).timestamp()) * SECOND
-        commissions: list[CommissionReport] = []
-        self._commissions = commissions
-        try:
-            open_orders, completed, executions = await self._read_orders(connection)
-            positions = await self.books.read_positions(connection)
-        finally:
-            if self._commissions is commissions:
-                self._commissions = None
-        return BrokerSnapshot(
-            mode=self._mode,
-            session=session,
-            accounts=self.books.accounts,
-            open_orders=tuple(open_orders),
-            completed_orders=tuple(completed),
-            executions=tuple(executions),
-            commissions=tuple(commissions),
-            positions=tuple(positions),
-            executions_since=midnight,
-            completed_since=midnight,
-        )
-
-    # --- orders and executions as TWS reports them ---
-
-    async def _read_orders(
-        self, connection: Connection
-    ) -> tuple[list[OrderUpdate], list[OrderUpdate], list[Execution]]:
-        """Read open orders, then completed ones, then executions: what ends in between is in a later answer.
-
-        An order that both lists name has ended since the first was read.
-        """
-        timeout = self._options.timeout_snapshot
-        await self._open_orders_turn.acquire()  # the end marker carries no id: one question at a time
-        try:
-            answers = await connection.ask_shared(
-                "reqAllOpenOrders",
-                answers=("openOrder", "orderStatus"),
-                ends=("openOrderEnd",),
-                timeout=timeout,
-                is_news=self.orders.is_of_this_session,
-            )
-        finally:
-            self._open_orders_turn.release()
-        ended, filled = await all_of(
-            [
-                connection.ask_shared(
-                    "reqCompletedOrders",
-                    {"apiOnly": False},
-                    answers=("completedOrder",),
-                    ends=("completedOrdersEnd",),
-                    timeout=timeout,
-                ),
-                connection.ask(
-                    "reqExecutions",
-                    {
-                        "clientId": 0,
-                        "acctCode": "",
-                        "time": "",
-                        "symbol": "",
-                        "secType": "",
-                        "exchange": "",
-                        "side": "",
-                    },
-                    ends=("execDetailsEnd",),
-                    priority=Priority.ACCOUNT,
-                    timeout=timeout,
-                ),
-            ]
-        )
-        completed = [self.orders.completed_order(message) for message in ended]
-        gone = {update.permid for update in completed if update.permid is not None}
-        still_open = [update for update in self._merged(answers) if update.permid is None or update.permid not in gone]
-        executions = [made for message in filled if (made := self._execution(message)) is not None]
-        return still_open, completed, executions
-
-    def _merged(self, messages: list[Message]) -> list[OrderUpdate]:
-        """Join the openOrder and orderStatus of each order to one report."""
-        merged: dict[object, OrderUpdate] = {}
-        for message in messages:
-            if message.name == "openOrder":
-                update = self.orders.open_order(message, is_snapshot=True)
-            else:
-                update = self.orders.order_status(message, is_snapshot=True)
-            if update is None:
-                continue
-            key = update.permid or (update.clientid, update.broker_order_id)
-            known = merged.get(key)
-            if known is None:
-                merged[key] = update
-                continue
-            said = {
-                name: value
-                for name in update.__struct_fields__
-                if (value := getattr(update, name)) is not None and name != "is_snapshot"
-            }
-            merged[key] = msgspec.structs.replace(known, **said)
-        return list(merged.values())
-
-    def recheck(self) -> None:
-        """Ask TWS soon how orders stand, once for all who want to know."""
-        if self._recheck_call is None and self._connection is not None:
-            self._recheck_call = self._reactor.callLater(_RECHECK_WAIT, self._recheck)
-
-    def _recheck(self) -> None:
-        self._recheck_call = None
-        if self._connection is not None:
-            spawn(self._look_again(self._connection), self._log, "asking TWS how orders stand")
-
-    async def _look_again(self, connection: Connection) -> None:
-        open_orders, completed, executions = await self._read_orders(connection)
-        for update in (*completed, *open_orders):
-            self._sink.order_updated(update)
-        for execution in executions:
-            self._sink.executed(execution)
-
-    def _live_open_order(self, message: Message) -> None:
-        update = self.orders.open_order(message)
-        if update is not None:
-            self._sink.order_updated(update)
-
-    def _live_status(self, message: Message) -> None:
-        update = self.orders.order_status(message)
-        if update is not None:
-            self._sink.order_updated(update)
-
-    def _live_completed(self, message: Message) -> None:
-        self._sink.order_updated(self.orders.completed_order(message))
-
-    def _live_execution(self, message: Message) -> None:
-        execution = self._execution(message)
-        if execution is not None:
-            self._sink.executed(execution)
-
-    def _execution(self, message: Message) -> Execution | None:
-        """Read an execution; one that cannot be counted is told to the operator, never dropped unseen."""
-        try:
-            return dialect.execution_from_wire(
-                message.fields,
-                self._mode,
-                self.instruments.of(message.fields),
-                receive_time=self._now_ns(),
-                zone=self._zone,
-            )
-        except RemoteProtocolError as error:
-            self._sink.noticed(BrokerNotice(mode=self._mode, severity="error", message=error.message))
-            return None
-
-    def _commission(self, message: Message) -> None:
-        report = dialect.commission_from_wire(message.fields, self._mode)
-        if self._commissions is not None:
-            self._commissions.append(report)
-        self._sink.commissioned(report)
+        return self.reports.snapshot(self._status.session or "")
 
     def _data_type(self, message: Message) -> None:
         number, kind = message.fields.get("reqId"), message.fields.get("marketDataType")
@@ -695,29 +498,13 @@ class TwsAdapter:
             self.books.opened(self._connection, accounts)
 
     def _today(self) -> str:
-        return datetime.fromtimestamp(self._now_ns() // SECOND, self._zone).strftime("%Y%m%d")
+        return self.reports.today()
+
+    def _recheck(self) -> None:
+        self.reports.recheck()
 
 
 def _zone_of(connection_time: str) -> tzinfo:
     """Return the time zone in which a TWS login tells times: the last word of its connection time."""
     words = connection_time.split(" ", 2)
     return (dialect.zone_named(words[2].strip()) if len(words) == 3 else None) or UTC
-
-
-def _capabilities(mode: str, options: TwsOptions, *, is_old: bool) -> Capabilities:
-    features = ["replace", "what_if", "oco", "iceberg", "extended_hours", "global_cancel"]
-    if not is_old:
-        features.append("fractional")
-    return Capabilities(
-        mode=mode,
-        order_types=tuple(kind.value for kind in OrderType),
-        tifs=tuple(tif.value for tif in TimeInForce),
-        sides=tuple(side.value for side in Side),
-        periods=tuple(str(period) for period in PERIODS),
-        routes={
-            **{name: {} for name in EXCHANGES},
-            **{name: list(parameters) for name, parameters in ALGORITHMS.items()},
-        },
-        features=tuple(features),
-        limits={"messages_per_second": int(options.message_rate), "market_data_lines": 100},
-    )
