@@ -84,6 +84,8 @@ async def test_fills_cancels_and_expiries_of_an_outage_are_each_told_once(play):
 
 @pytest_twisted.ensureDeferred
 async def test_orders_are_refused_until_reconciled_and_cancels_are_not(play):
+    """F09: a report without its end marker is no report."""
+
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_POSITION="2")
         with stage.client(daemon, OPTIONS) as client:
