@@ -360,6 +360,16 @@ async def test_others_are_unharmed_by_those_who_never_read(rooms):
     assert all(server.out.queued < 200_000 for server, _ in idle)
 
 
+@pytest_twisted.ensureDeferred
+async def test_the_kernel_does_not_queue_megabytes_before_anybody_is_slow(rooms):
+    room = room_of(rooms)
+    client = socket.create_connection(("127.0.0.1", room.port.getHost().port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    room.clients.append(client)
+    await until(lambda: room.servers and hasattr(room.servers[-1], "out"))
+    assert await stall(room.servers[-1]) < 1024 * 1024
+
+
 def test_a_transport_that_is_no_socket_is_written_to_and_obeyed():
     clock = Clock()
     pool = OutboundPool(clock)

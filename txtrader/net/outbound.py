@@ -13,6 +13,7 @@ as often as you like, and `out.lost()` from `connectionLost`.  Nothing needs to 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -20,11 +21,13 @@ import msgspec
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from txtrader.net.eager import is_plain_socket
 from txtrader.net.outbound_queue import Outbound
 from txtrader.net.turn import Turn
 
 __all__ = ["Limits", "Outbound", "OutboundPool"]
 
+_SOCKET_BUFFER = 131072  # bytes asked of the kernel for a client's socket: left alone it takes megabytes for each
 _SWEEP = 1.0  # seconds between two looks at the slow clients
 
 
@@ -71,6 +74,8 @@ class OutboundPool:
         respell: Callable[[Any, int], bytes] | None = None,
     ) -> Outbound:
         """Return the queue of one client; from now on nobody else writes to its transport."""
+        if is_plain_socket(transport):
+            transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
         return Outbound(self, transport, on_slow, respell)
 
     def watch(self, outbound: Outbound) -> None:
