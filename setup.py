@@ -47,6 +47,7 @@ setup(
         "console_scripts": [
             "txtrader = txtrader.cli:txtrader",
             "txtraderd = txtrader.cli:txtraderd",
+            "exsim = txtrader.cli:exsim",
             "txtrader_monitor = txtrader.client.command:monitor_main",
         ],
     },

@@ -42,7 +42,7 @@ sh "$work/service/venv.sh" "$home/venv" daemon ${PYTHON:+"$PYTHON"}
 setuidgid "$user" "$home/venv/bin/python" -c 'import txtrader.cli, twisted.internet' || fail \
     "the user $user cannot run $(readlink -f "$home/venv/bin/python"): it may lie below a closed folder;" \
     "install the system's python3 or name another: PYTHON=/usr/bin/python3 make install"
-for command in txtrader txtraderd txtrader_monitor; do
+for command in txtrader txtraderd txtrader_monitor exsim; do
     ln -sfn "$home/venv/bin/$command" "/usr/local/bin/$command"
 done
 

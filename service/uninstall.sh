@@ -28,7 +28,7 @@ for folder in "$home"/service/txtrader.*; do
     say "removed service $name"
 done
 rm -f "/etc/systemd/system/txtrader@.service"
-for command in txtrader txtraderd txtrader_monitor; do
+for command in txtrader txtraderd txtrader_monitor exsim; do
     case $(readlink "/usr/local/bin/$command" 2>/dev/null) in
     "$home"/*) rm -f "/usr/local/bin/$command" ;;
     esac

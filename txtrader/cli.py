@@ -1,6 +1,7 @@
-"""The commands: `txtraderd` runs the daemon, `txtrader` speaks to one.
+"""The commands: `txtraderd` runs the daemon, `txtrader` speaks to one, `exsim` is a market to test against.
 
-`python -m txtrader.cli daemon ...` is `txtraderd ...` where nothing is installed, `... client ...` is `txtrader ...`.
+`python -m txtrader.cli daemon ...` is `txtraderd ...` where nothing is installed, `... client ...` is `txtrader ...`,
+`... exsim ...` is `exsim ...`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from txtrader.errors import ConfigError
 from txtrader.settings import Settings, SettingsError
 from txtrader.version import __date__, __version__
 
-__all__ = ["check_config", "main", "txtrader", "txtraderd"]
+__all__ = ["check_config", "exsim", "main", "txtrader", "txtraderd"]
 
 
 @click.command(name="txtraderd", context_settings={"help_option_names": ["-h", "--help"]})
@@ -136,11 +137,18 @@ def txtrader() -> None:
     client()
 
 
+def exsim() -> None:
+    """Run the simulator's command."""
+    from txtrader.cli_exsim import exsim as command
+
+    command()
+
+
 def main() -> None:
     """Choose a command by the first word: for a tree that is not installed."""
-    commands = {"daemon": txtraderd, "client": txtrader}
+    commands = {"daemon": txtraderd, "client": txtrader, "exsim": exsim}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
-        click.echo("usage: python -m txtrader.cli daemon|client ...", err=True)
+        click.echo("usage: python -m txtrader.cli daemon|client|exsim ...", err=True)
         sys.exit(2)
     command = commands[sys.argv.pop(1)]
     command()

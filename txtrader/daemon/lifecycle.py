@@ -33,14 +33,15 @@ END_WITHIN = 4.8  # seconds to the end of the process, whatever hangs
 class Daemon(service.Service):
     """A service of several parts.  A subclass says in `start_parts` what they are.
 
-    `on_up` is called once it serves, `on_end(reason)` when it cannot start or must end by itself; `exit_code` says
-    then how the process should end, `fault` why.
+    `title` is how the log names it.  `on_up` is called once it serves, `on_end(reason)` when it cannot start or must
+    end by itself; `exit_code` says then how the process should end, `fault` why.
     """
 
     _log = Logger()
 
     def __init__(self, settings: Settings, reactor: Any) -> None:
         self.name = "txtrader"
+        self.title = f"txtrader {__version__}, mode {','.join(settings.mode)}"
         self.settings = settings
         self.exit_code = 0
         self.fault: str | None = None
@@ -133,9 +134,8 @@ def run_application(
     for warning in settings.warnings:
         log.warn("{warning}", warning=warning)
     log.info(
-        "txtrader {version}, mode {mode}, Python {python}, {loop}, process {pid}",
-        version=__version__,
-        mode=",".join(settings.mode),
+        "{title}, Python {python}, {loop}, process {pid}",
+        title=daemon.title,
         python=sys.version.split()[0],
         loop=loop,
         pid=os.getpid(),

@@ -100,19 +100,22 @@ def end_by(seconds: float, code: int) -> None:
 class PidFile:
     """The process id in a file, locked for as long as the process lives: a stale file hinders nobody."""
 
-    def __init__(self, path: str) -> None:
-        """Write the file.  Raises ConfigError when a living process holds it, or it cannot be written."""
+    def __init__(self, path: str, setting: str = "TXTRADER_DAEMON_PIDFILE") -> None:
+        """Write the file.  Raises ConfigError when a living process holds it, or it cannot be written.
+
+        `setting` is what named the file, for the error.
+        """
         self._path = path
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}", path="TXTRADER_DAEMON_PIDFILE") from None
+            raise ConfigError(f"{path}: {error.strerror}", path=setting) from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
             os.close(self._descriptor)
-            raise ConfigError(f"{path}: process {holder} is running", path="TXTRADER_DAEMON_PIDFILE") from None
+            raise ConfigError(f"{path}: process {holder} is running", path=setting) from None
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, f"{os.getpid()}\n".encode())
 

@@ -153,7 +153,12 @@ class GatewayService(Daemon):
         if mode == "demo":
             from txtrader.service.demo import DemoMarket
 
-            market = DemoMarket(settings, self._reactor)
+            market = DemoMarket(
+                self._reactor,
+                seed=settings.demo_seed,
+                pace=settings.demo_pace,
+                state_path=os.path.join(settings.data_dir, "market.jsonl"),
+            )
             port = await market.start()
             self.started("the simulated market", market.stop)
             settings = settings.replace(api_host="127.0.0.1", api_port=port)

@@ -1,36 +1,40 @@
-"""Mode demo: a market of our own inside the daemon, reached over a real loopback socket by the real adapter."""
+"""A market of our own on a real socket: inside the daemon in mode demo, or alone, for TWS clients of any make."""
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from txtrader.exsim.demo import make_demo_venue
-from txtrader.exsim.endpoints.tws import TwsEndpoint
-from txtrader.settings import Settings
+from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
 
 __all__ = ["DemoMarket"]
 
 
 class DemoMarket:
-    """The simulated exchange with the endpoint that TXTRADER_DEMO_WIRE names.  What clients did there survives in
-    DATA_DIR, as it would at a broker."""
+    """The demonstration's venue behind a simulated TWS that listens on `host`:`port`; 0 is any free port.
 
-    def __init__(self, settings: Settings, reactor: Any) -> None:
-        self.venue = make_demo_venue(
-            reactor,
-            time.time_ns,
-            settings.demo_seed,
-            pace=settings.demo_pace,
-            state_path=os.path.join(settings.data_dir, "market.jsonl"),
-        )
-        self.endpoint = TwsEndpoint(self.venue, reactor)
+    With `state_path` what clients did there outlives the process, as it would at a broker.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        seed: int,
+        pace: str,
+        state_path: str | None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        options: TwsOptions | None = None,
+    ) -> None:
+        self.venue = make_demo_venue(reactor, time.time_ns, seed, pace=pace, state_path=state_path)
+        self.endpoint = TwsEndpoint(self.venue, reactor, interface=host, port=port, options=options)
 
     def start(self) -> Deferred[int]:
-        """Open the market; fires with the port of its endpoint on 127.0.0.1."""
+        """Open the market; fires with the port of its endpoint.  Fails with CannotListenError."""
         self.venue.start()
         return self.endpoint.start()
 

@@ -1,0 +1,118 @@
+"""The command `exsim`: the simulated TWS alone, as a process, with clients from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from txtrader.testing.clients import LineClient
+from txtrader.testing.daemon import ROOT, Daemon
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a process of the tree in an empty folder; whatever still runs at the end is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*words: object, **settings: object) -> subprocess.Popen[str]:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("TXTRADER_")}
+        environ.update({f"TXTRADER_{key}": str(value) for key, value in settings.items()}, PYTHONPATH=str(ROOT))
+        process = subprocess.Popen(
+            [sys.executable, "-m", *map(str, words)],
+            cwd=tmp_path,
+            env=environ,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    """Read the line that says where the simulated TWS listens."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("tws 127.0.0.1:"), line
+    return int(line.rpartition(":")[2])
+
+
+def end(process: subprocess.Popen[str]) -> int:
+    """SIGTERM; return the exit code."""
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    return process.returncode
+
+
+def test_it_says_where_it_listens_shakes_hands_and_ends_in_order(start: Start) -> None:
+    process = start("txtrader.exsim", "--tws-port", 0, "--max-version", 160)
+    with socket.create_connection(("127.0.0.1", port_of(process)), timeout=10) as client:
+        client.sendall(b"API\0\0\0\0\x09v151..178")
+        length = int.from_bytes(client.recv(4), "big")
+        assert client.recv(length).startswith(b"160\0")
+        assert end(process) == 0
+
+
+def test_a_port_or_a_state_that_another_has_keeps_it_from_starting(start: Start, tmp_path: Path) -> None:
+    port = port_of(start("txtrader.exsim", "--tws-port", 0, "--state", "market"))
+    second = start("txtrader.exsim", "--tws-port", port)
+    assert (second.communicate(timeout=20)[0], second.returncode) == ("", 1)
+    third = start("txtrader.exsim", "--tws-port", 0, "--state", "market", "--logfile", "log")
+    out, err = third.communicate(timeout=20)
+    assert (out, third.returncode) == ("", 1)
+    assert f"exsim: --state: {tmp_path / 'market.lock'}: process" in err
+
+
+def test_wrong_options_are_named(start: Start) -> None:
+    process = start("txtrader.cli", "exsim", "--pace", "frantic")
+    assert "frantic" in process.communicate(timeout=20)[1]
+    assert process.returncode == 2
+
+
+def test_the_gateway_trades_there_and_kept_books_survive_a_kill(start: Start, tmp_path: Path) -> None:
+    words = ("txtrader.exsim", "--state", "market", "--pace", "none", "--tws-port")
+    first = start(*words, 0)
+    port = port_of(first)
+    settings = {"MODE": "tws", "API_PORT": port, "API_ACCOUNT": "DU1000001", "RECONNECT_MAX": 1}
+    with Daemon(tmp_path / "gateway", settings) as gateway:
+        gateway.start()
+        gateway.wait_up()
+        with LineClient.connect(gateway) as client:
+            bought = client.call("market_order", "IBM", 10)
+            resting = client.call("limit_order", "IBM", "1.00", 5, tif="GTC")
+            client.wait_event(lambda event: event.type == "order" and event.data["status"] == "Filled")
+            assert resting["status"] == "New"
+            first.kill()
+            first.communicate(timeout=10)
+            client.wait_event(lambda event: event.type == "connection-status-changed")
+            port_of(start(*words, port))
+            client.wait_event(lambda event: event.type == "connection-status-changed" and event.data["status"] == "Up")
+            assert client.call("query_positions")["DU1000001"] == {"IBM": Decimal(10)}
+            assert client.call("query_order", bought["id"])["filled"] == 10
+            assert client.call("query_order", resting["id"])["status"] == "New"
+            assert client.call("cancel_order", resting["id"])["status"] == "Canceled"
+
+
+def test_the_tac_listens_where_mode_tws_dials(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    process = start("txtrader.cli", "daemon", ROOT / "tac" / "exsim.tac", TWS_API_PORT=port)
+    assert process.stderr is not None
+    assert any(f"simulated TWS at 127.0.0.1:{port};" in line for line in process.stderr)
+    assert end(process) == 0

@@ -1,0 +1,104 @@
+"""The command `exsim`: the simulated TWS alone, for whoever wants to test a TWS client without an account."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from txtrader.errors import ConfigError
+from txtrader.settings import Settings, SettingsError
+from txtrader.version import __date__, __version__
+
+__all__ = ["exsim"]
+
+
+@click.command(name="exsim", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--tws-port",
+    type=click.IntRange(0, 65535),
+    help="Where the simulated TWS listens; 0: any free port.  [default: 7497, where mode tws dials]",
+)
+@click.option("--host", help="The address it listens on.  [default: 127.0.0.1]")
+@click.option("--seed", type=click.IntRange(0, 2**31), help="The seed of the market.  [default: 7]")
+@click.option("--pace", type=click.Choice(["none", "slow", "fast"]), help="How busy it is.  [default: slow]")
+@click.option("--state", type=click.Path(dir_okay=False), help="Keep orders and accounts in this file over restarts.")
+@click.option("--max-version", type=click.IntRange(151, 200), help="The highest server version to agree on.")
+@click.option("--master-client-id", type=click.IntRange(0), help="The client that hears of everybody's orders.")
+@click.option("--message-rate", type=click.IntRange(1), help="Messages a second of one client; more is error 100.")
+@click.option("--logfile", metavar="FILE", help="Where the log goes.  [default: standard error]")
+@click.option("--debug", is_flag=True, help="Log everything.")
+@click.version_option(__version__, message=f"exsim {__version__} {__date__}")
+def _command(
+    tws_port: int | None,
+    host: str | None,
+    seed: int | None,
+    pace: str | None,
+    state: str | None,
+    max_version: int | None,
+    master_client_id: int | None,
+    message_rate: int | None,
+    logfile: str | None,
+    debug: bool,
+) -> None:
+    """Run a simulated TWS until Ctrl-C or SIGTERM.
+
+    Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws.  When it listens, one line on standard
+    output says where: tws HOST:PORT.
+    """
+    said = {
+        "api_port": tws_port,
+        "api_host": host,
+        "demo_seed": seed,
+        "demo_pace": pace,
+        "daemon_logfile": os.path.abspath(logfile) if logfile and logfile != "-" else logfile,
+        "log_level": "debug" if debug else None,
+    }
+    try:
+        settings = Settings.of_process("tws").replace(
+            **{key: value for key, value in said.items() if value is not None}
+        )
+    except SettingsError as error:
+        _refuse(error.problems)
+
+    from txtrader.daemon import process
+
+    process.limit_process(1024)
+    loop = process.install_reactor()
+
+    from txtrader.service.exsim import run  # only now: it may import what needs the reactor
+
+    limits = {"max_version": max_version, "master_client_id": master_client_id, "message_rate": message_rate}
+    state_path = os.path.abspath(state) if state else None
+
+    def report(fault: str | None, port: int) -> None:
+        if fault is None:
+            click.echo(f"tws {settings.api_host}:{port}")
+        elif settings.daemon_logfile != "-":
+            click.echo(f"exsim: {fault}", err=True)
+
+    sys.exit(
+        run(
+            settings,
+            state_path=state_path,
+            limits={name: value for name, value in limits.items() if value is not None},
+            loop=loop,
+            report=report,
+        )
+    )
+
+
+def _refuse(problems: list[str]) -> NoReturn:
+    for problem in problems:
+        click.echo(f"exsim: {problem}", err=True)
+    sys.exit(1)
+
+
+def exsim() -> None:
+    """Run the simulator's command."""
+    try:
+        _command()
+    except ConfigError as error:
+        _refuse(error.text.splitlines())

@@ -1,0 +1,107 @@
+"""The simulated TWS as a daemon of its own: a broker to test against, for any TWS client, the gateway among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application import service
+from twisted.internet.error import CannotListenError
+from twisted.python.components import Componentized
+
+from txtrader.daemon.lifecycle import Daemon, run_application
+from txtrader.daemon.process import PidFile
+from txtrader.errors import ConfigError
+from txtrader.exsim.endpoints.tws import TwsOptions
+from txtrader.service.demo import DemoMarket
+from txtrader.settings import Settings
+from txtrader.version import __version__
+
+__all__ = ["ExsimService", "make_application", "run"]
+
+
+class ExsimService(Daemon):
+    """A market with a simulated TWS before it, on the address that a gateway of the same settings dials."""
+
+    def __init__(self, settings: Settings, reactor: Any, *, state_path: str | None, options: TwsOptions) -> None:
+        super().__init__(settings, reactor)
+        self.name = "exsim"
+        self.title = f"exsim {__version__}"
+        self.port = 0
+        self._state_path = state_path
+        self._options = options
+
+    async def start_parts(self) -> None:
+        """Take the state file, open the market and listen."""
+        settings = self.settings
+        if self._state_path is not None:
+            # Two markets that write one file would lose each other's orders.
+            # The lock file stays: removing it would race with the next holder.
+            self._lock = PidFile(f"{self._state_path}.lock", "--state")
+        try:
+            market = DemoMarket(
+                self._reactor,
+                seed=settings.demo_seed,
+                pace=settings.demo_pace,
+                state_path=self._state_path,
+                host=settings.api_host,
+                port=settings.api_port,
+                options=self._options,
+            )
+        except OSError as error:
+            raise ConfigError(f"{self._state_path}: {error.strerror}", path="--state") from None
+        self.started("the simulated TWS", market.stop)
+        try:
+            self.port = await market.start()
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
+            raise ConfigError(
+                f"cannot listen on {settings.api_host}:{settings.api_port}: {reason}", path="--tws-port"
+            ) from None
+        self._log.info(
+            "simulated TWS at {host}:{port}; accounts {accounts}; seed {seed}, pace {pace}, state {state}",
+            host=settings.api_host,
+            port=self.port,
+            accounts=" ".join(market.endpoint.accounts),
+            seed=settings.demo_seed,
+            pace=settings.demo_pace,
+            state=self._state_path or "not kept",
+        )
+
+
+def make_application(
+    settings: Settings | None = None, *, state_path: str | None = None, options: TwsOptions | None = None
+) -> Componentized:
+    """Build the application of `tac/exsim.tac`; without `settings` those of the process, mode tws.
+
+    It listens where mode tws dials (TXTRADER_API_HOST, TXTRADER_API_PORT) and trades at TXTRADER_DEMO_SEED and
+    TXTRADER_DEMO_PACE.  Raises SettingsError.
+    """
+    from twisted.internet import reactor
+
+    application: Componentized = service.Application("exsim")
+    daemon = ExsimService(
+        settings or Settings.of_process("tws"), reactor, state_path=state_path, options=options or TwsOptions()
+    )
+    daemon.setServiceParent(application)  # type: ignore[no-untyped-call]
+    return application
+
+
+def run(
+    settings: Settings,
+    *,
+    state_path: str | None,
+    limits: Mapping[str, Any],
+    loop: str,
+    report: Callable[[str | None, int], None],
+) -> int:
+    """Run the simulator until a signal; return the exit code.
+
+    `limits` are fields of TwsOptions.  `report(None, port)` is called once it listens, `report(reason, 0)` when it
+    cannot.
+    """
+    from twisted.internet import reactor
+
+    application = make_application(settings, state_path=state_path, options=TwsOptions(**limits))
+    (daemon,) = service.IServiceCollection(application)
+    return run_application(application, reactor, loop=loop, report=lambda fault: report(fault, daemon.port))
