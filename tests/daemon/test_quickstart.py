@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from txtrader.daemon.quickstart import prepare, tell
+from txtrader.gateway.journal_files import JournalLock
+from txtrader.settings import SettingsError
 
 
 @pytest.fixture
@@ -59,6 +61,18 @@ def test_ports_of_the_environment_are_written_down_for_the_clients(folder: Path)
     settings, fresh = prepare(folder)
     assert (folder / "env/TXTRADER_TCP_PORT").read_text() == "6000\n"
     assert f"telnet 127.0.0.1 6000\n    auth admin {fresh}\n" in tell(settings, fresh, folder)
+
+
+def test_a_second_gateway_in_the_clone_leaves_the_ports_of_the_first_alone(folder: Path) -> None:
+    os.environ["TXTRADER_TCP_PORT"] = "6000"
+    settings, _ = prepare(folder)
+    lock = JournalLock(f"{settings.journal_path}.lock")
+    os.environ["TXTRADER_TCP_PORT"] = "7000"
+    with pytest.raises(SettingsError, match=f"process {os.getpid()}"):
+        prepare(folder)
+    assert (folder / "env/TXTRADER_TCP_PORT").read_text() == "6000\n"
+    lock.release()
+    assert prepare(folder)[0].tcp_port == 7000
 
 
 def test_each_mode_has_books_of_its_own_and_is_not_remembered(folder: Path) -> None:

@@ -150,8 +150,10 @@ def test_hangup_reads_the_users_anew_and_a_bad_file_changes_nothing(daemon: Daem
 
 def test_a_mode_without_adapter_and_a_daemon_without_users_are_refused(tmp_path: Path) -> None:
     nobody = str(tmp_path / "users")
-    assert check_settings(load(MODE="demo", USERNAME="ann", PASSWORD="long enough", USERS_FILE=nobody)) == []
-    problems = check_settings(load(MODE="demo,cqg,../x", USERS_FILE=nobody))
+    data_dir = str(tmp_path / "not" / "yet")
+    fine = load(MODE="demo", USERNAME="ann", PASSWORD="long enough", USERS_FILE=nobody, DATA_DIR=data_dir)
+    assert check_settings(fine) == []
+    problems = check_settings(load(MODE="demo,cqg,../x", USERS_FILE=nobody, DATA_DIR=data_dir))
     assert [problem.split(":")[0] for problem in problems] == ["TXTRADER_MODE", "TXTRADER_MODE", "TXTRADER_USERS_FILE"]
 
 
@@ -159,8 +161,22 @@ def test_the_users_file_must_be_closed_to_others(tmp_path: Path) -> None:
     users = tmp_path / "users"
     users.write_text("")
     users.chmod(0o644)
-    (problem,) = check_settings(load(USERS_FILE=str(users)))
+    (problem,) = check_settings(load(USERS_FILE=str(users), DATA_DIR=str(tmp_path)))
     assert problem.startswith("TXTRADER_USERS_FILE: ") and "0644" in problem
+
+
+def test_files_that_cannot_be_made_or_read_are_named_before_the_start(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    user = {"USERNAME": "ann", "PASSWORD": "long enough", "USERS_FILE": str(tmp_path / "users")}
+    (problem,) = check_settings(load(**user, DATA_DIR=str(in_the_way / "data")))
+    assert problem == f"TXTRADER_DATA_DIR: {in_the_way} is no folder"
+    (problem,) = check_settings(load(**user, DATA_DIR=str(tmp_path), JOURNAL=str(in_the_way / "journal")))
+    assert problem == f"TXTRADER_JOURNAL: {in_the_way} is no folder"
+    for mode in ("tws", "demo"):
+        nowhere = tmp_path / "codes.toml"
+        (problem,) = check_settings(load(**user, MODE=mode, DATA_DIR=str(tmp_path), TWS_CODES_FILE=str(nowhere)))
+        assert problem.startswith("TXTRADER_TWS_CODES_FILE: ") and str(nowhere) in problem
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

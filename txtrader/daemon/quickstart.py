@@ -6,6 +6,7 @@ file says wins, as always; ports are written down, since clients must find them.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import sys
@@ -35,8 +36,6 @@ def prepare(folder: Path) -> tuple[Settings, str | None]:
             _write(env / f"TXTRADER_{key}", text)
     os.environ["TXTRADER_ENVDIR"] = str(env)
     settings = Settings.of_process()
-    for key, port in (("HTTP_PORT", settings.http_port), ("TCP_PORT", settings.tcp_port)):
-        _write(env / f"TXTRADER_{key}", "off" if port is None else str(port))
     # One folder for each mode: the books of a simulated account are not those of a real one.
     if named := os.environ.get("TXTRADER_DATA_DIR"):
         os.environ[f"TXTRADER_{settings.broker.upper()}_DATA_DIR"] = named  # wins over what an earlier run wrote down
@@ -46,7 +45,23 @@ def prepare(folder: Path) -> tuple[Settings, str | None]:
             _write(env / f"TXTRADER_{mode.upper()}_DATA_DIR", str(folder / mode))
         settings = Settings.of_process()
     Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (holder := _holder(Path(f"{settings.journal_path}.lock"))) is not None:
+        raise SettingsError([f"a gateway runs here already, process {holder}; it keeps {settings.data_dir}"])
+    for key, port in (("HTTP_PORT", settings.http_port), ("TCP_PORT", settings.tcp_port)):
+        _write(env / f"TXTRADER_{key}", "off" if port is None else str(port))
     return settings, fresh
+
+
+def _holder(lock: Path) -> str | None:
+    """Return the process that holds a journal's lock, None if nobody does: its ports must stay written down."""
+    try:
+        with lock.open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return lock.read_text().strip() or "unknown"
+    return None
 
 
 def tell(settings: Settings, fresh: str | None, folder: Path) -> str:

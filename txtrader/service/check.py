@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 from twisted.internet.defer import Deferred
@@ -10,6 +11,7 @@ from twisted.internet.task import Clock
 from txtrader.errors import ConfigError
 from txtrader.gateway.access import Access
 from txtrader.settings import Settings
+from txtrader.twsapi.codes import Codes
 
 __all__ = ["adapter_name", "check_settings", "describe"]
 
@@ -20,7 +22,7 @@ def adapter_name(mode: str, settings: Settings) -> str:
 
 
 def check_settings(settings: Settings) -> list[str]:
-    """Return what is wrong, a line each: a mode without adapter, nobody who could log in."""
+    """Return what is wrong, a line each: no adapter, nobody who could log in, files that cannot be read or made."""
     problems = []
     for mode in settings.mode:
         if not mode.isidentifier() or find_spec(adapter_name(mode, settings)) is None:
@@ -37,7 +39,29 @@ def check_settings(settings: Settings) -> list[str]:
         )
     except ConfigError as error:
         problems.append(describe(error))
+    folders = {"DATA_DIR": settings.data_dir, "JOURNAL": os.path.dirname(os.path.abspath(settings.journal_path))}
+    for key, folder in folders.items():
+        if (reason := _cannot_write(folder)) is not None:
+            problems.append(f"TXTRADER_{key}: {reason}")
+            break  # the journal is in DATA_DIR unless somebody says otherwise: once is enough
+    for mode in settings.mode:
+        if adapter_name(mode, settings).endswith(".tws"):
+            try:
+                Codes.load(settings.for_mode(mode).tws_codes_file)
+            except ConfigError as error:
+                problems.append(describe(error))
+                break
     return problems
+
+
+def _cannot_write(folder: str) -> str | None:
+    """Say why no file can be made in a folder, which may have to be made itself; None if it seems to be possible."""
+    existing = os.path.abspath(folder)
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing):
+        return f"{existing} is no folder"
+    return None if os.access(existing, os.W_OK | os.X_OK) else f"{existing} may not be written to"
 
 
 def describe(error: ConfigError) -> str:
