@@ -31,7 +31,7 @@ async def test_a_burst_is_paced_below_the_brokers_limit(play):
             "all are cancelled",
         )
         assert not any("Max rate of messages" in line for line in daemon.lines)
-        assert daemon.terminate() == 0, daemon.tail()
+        assert daemon.terminate() == 0, daemon.tail(8)
         stage.check(daemon)
 
     await play(script)
