@@ -12,7 +12,7 @@ import pytest
 import pytest_twisted
 from frontend_room import open_room
 
-from txtrader.frontends.lines_legacy import LegacyForms, legacy_record
+from txtrader.frontends.lines_legacy import LegacyForms, legacy_event_line, legacy_record
 from txtrader.frontends.lines_replies import Forms
 from txtrader.frontends.lines_words import command_words, parse_call
 from txtrader.frontends.words_2015 import ORDER_WORDS_2015, STATE_WORDS_2015
@@ -23,7 +23,7 @@ FORMS = LegacyForms("tws", lambda symbol: symbol.text)
 
 
 def line_of(type: str, channel: str, data: dict[str, Any], **more: Any) -> str:
-    return FORMS.event(StatusEvent(type, channel, "tws", data, **more)).decode()
+    return legacy_event_line(StatusEvent(type, channel, "tws", data, **more)).decode()
 
 
 def quote(**figures: str | None) -> dict[str, Any]:

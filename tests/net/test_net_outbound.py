@@ -361,6 +361,24 @@ async def test_others_are_unharmed_by_those_who_never_read(rooms):
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_waits_for_a_free_queue_may_fill_it_again_at_once(rooms):
+    server, client = await room_of(rooms).join(receive_buffer=4096)
+    page = b"p" * 999 + b"\n"
+    pages = 20
+
+    async def send_pages() -> None:
+        for _ in range(pages):
+            for _ in range(300):
+                server.out.write(page)
+            await server.out.when_free()
+        server.out.write(b"done\n")
+
+    sending = Deferred.fromCoroutine(send_pages())
+    assert await read_until(client, b"done\n") == page * 300 * pages + b"done\n"
+    await sending
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_kernel_does_not_queue_megabytes_before_anybody_is_slow(rooms):
     room = room_of(rooms)
     client = socket.create_connection(("127.0.0.1", room.port.getHost().port))

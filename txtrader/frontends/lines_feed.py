@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 from txtrader.errors import InternalError, TxTraderError
 from txtrader.frontends.base import Shared
 from txtrader.frontends.jsontext import encode
-from txtrader.frontends.lines_events import numbered_line, sequenced_line
+from txtrader.frontends.lines_events import event_line, numbered_line, sequenced_line
+from txtrader.frontends.lines_legacy import legacy_event_line
 from txtrader.frontends.lines_options import LineOptions, ResumePoint
 from txtrader.frontends.lines_replies import Forms
 from txtrader.frontends.text import error_text
@@ -66,7 +67,7 @@ class Feed:
         self._subscription = self._stream.subscribe(
             self._session,
             options.for_stream(),
-            self._sequenced if options.sequence else self._plain,
+            self._sequenced if options.sequence else self._legacy if options.legacy else self._plain,
             drained=self._out.when_free,
             lost=lambda failure: self._break(failure),
         )
@@ -119,13 +120,20 @@ class Feed:
     # --- delivery: the hot path -----------------------------------------------------------------------------------
 
     def _plain(self, event: StatusEvent, prev: int | None) -> None:
-        line = self._forms.event(event)
-        if not line:
-            return  # not known in this form
+        line = event.encoded("lines", event_line)
         if event.seq is None:
             self._out.write_latest((event.channel, event.symbol), line)
             if self.watches_time:
                 self.last_out = self._clock.seconds()
+        else:
+            self._durable_line(event, line)
+
+    def _legacy(self, event: StatusEvent, prev: int | None) -> None:
+        line = event.encoded("lines.legacy", legacy_event_line)
+        if not line:
+            return  # 2015 did not know it
+        if event.seq is None:
+            self._out.write_latest((event.channel, event.symbol), line)
         else:
             self._durable_line(event, line)
 

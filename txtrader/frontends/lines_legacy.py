@@ -20,7 +20,7 @@ from txtrader.frontends.words_2015 import ORDER_WORDS_2015, STATE_WORDS_2015
 from txtrader.model.event import StatusEvent
 from txtrader.model.numbers import plain_text
 
-__all__ = ["LegacyForms", "legacy_record"]
+__all__ = ["LegacyForms", "legacy_event_line", "legacy_record"]
 
 _ORDER_KEYS = (
     "permid",
@@ -79,7 +79,7 @@ def _size(value: Decimal | None) -> str:
 
 
 class LegacyForms(Forms):
-    """Writes replies and events in the forms of 2015."""
+    """Writes replies in the forms of 2015."""
 
     def error(self, call: Call | None, error: TxTraderError) -> bytes:
         """Write an error; a refused order is an order with the status `Error`."""
@@ -123,12 +123,6 @@ class LegacyForms(Forms):
     def _added(self, call: Call, result: Any) -> tuple[bytes, bytes]:
         return b"", f".symbol {self._symbol(call)} added".encode("ascii")
 
-    # --- events -----------------------------------------------------------------------------------------------------
-
-    def event(self, event: StatusEvent) -> bytes:
-        """Write an event; one that 2015 did not have is left out."""
-        return event.encoded("lines.legacy", _event_2015)
-
 
 def _bar(row: list[Any]) -> dict[str, Any]:
     time, open_, high, low, close, volume = row
@@ -145,7 +139,8 @@ def _bar(row: list[Any]) -> dict[str, Any]:
     }
 
 
-def _event_2015(event: StatusEvent) -> bytes:
+def legacy_event_line(event: StatusEvent) -> bytes:
+    """Write an event, as one or two lines; nothing for one that 2015 did not have."""
     write = _EVENTS.get(event.type)
     text = None if write is None else write(event)
     return b"" if text is None else f"{text}\n".encode("ascii")

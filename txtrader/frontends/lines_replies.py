@@ -35,10 +35,6 @@ class Forms:
         pair: tuple[bytes, bytes] = form(call, positional_shape(call.command.operation.name, result))
         return pair
 
-    def event(self, event: StatusEvent) -> bytes:
-        """Write an event, without envelope, as one or more whole lines; nothing if this form does not show it."""
-        return event.encoded("lines", event_line)
-
     def error(self, call: Call | None, error: TxTraderError) -> bytes:
         """Write an error; `call` is None where the line was not understood."""
         return f".error {error_text(error)}".encode("ascii")

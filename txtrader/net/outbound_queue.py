@@ -19,6 +19,7 @@ __all__ = ["Outbound"]
 
 _JOIN = 65536  # bytes joined into one system call: about what a socket takes at once
 _HELD = 16384  # bytes held back within a turn before they go out all the same
+_NEVER = 1 << 62  # no turn has this number
 _HANDED = 16384  # bytes given to the transport at once: small, so that its progress is seen often
 
 
@@ -116,6 +117,7 @@ class Outbound:
         self._rest: bytes | memoryview = b""  # what is left of a piece that was cut by the socket
         self._waiting: list[Deferred[None]] | None = None  # those who wait until the socket is free
         self._latest: dict[Hashable, _Latest] | None = None  # while conflating
+        # The turn of the last direct write; _NEVER while there can be none: something waits, or it is the end.
         self._serial = 0
         self._progress = 0.0
         self._close_at: float | None = None
@@ -132,6 +134,7 @@ class Outbound:
             self._refill: Any = _Refill(self)
         else:
             self._send = None
+            self._serial = _NEVER
             self._refill = _Valve(self)
             if hasattr(transport, "registerProducer"):
                 transport.registerProducer(self._refill, True)
@@ -141,13 +144,14 @@ class Outbound:
     def write(self, data: bytes) -> None:
         """Send `data` after all that was written before; never dropped while the client is kept."""
         turn = self._turn
-        if self._serial != turn.serial and not self.is_stalled and self._is_open and self._send is not None:
+        serial = turn.serial
+        if self._serial < serial:
             # The first write of a turn, nothing waiting: the hot path of a tick.
-            self._serial = turn.serial
+            self._serial = serial
             if not turn.is_marked:
                 turn.mark()
             try:
-                sent = self._send(data)
+                sent = self._send(data)  # type: ignore[misc]  # without a socket there is no direct write
             except OSError:
                 sent = 0  # full, or lost: the reactor finds out which
             if sent != len(data):
@@ -157,7 +161,7 @@ class Outbound:
 
     def write_latest(self, key: Hashable, data: bytes, source: Any = None) -> None:
         """Send `data`, market data: behind a slow reader a later piece of the same `key` may take its place."""
-        if self._serial != self._turn.serial and not self.is_stalled and self._is_open and self._send is not None:
+        if self._serial < self._turn.serial:
             self.write(data)
             return
         latest = self._latest
@@ -311,6 +315,7 @@ class Outbound:
         A view, because a piece may be large (the state of all orders) and is sent in many steps.
         """
         self._rest = rest[_HANDED:]
+        self._serial = _NEVER
         if not self.is_stalled:
             self.is_stalled = True
             self._progress = self._pool.clock.seconds()
@@ -337,12 +342,14 @@ class Outbound:
 
     def _transport_is_free(self) -> None:
         self._pool.unwatch(self)
-        self._tell_waiting()
-        if self._send is not None and self._transport.producer is self._refill:
-            self._transport.unregisterProducer()
+        if self._send is not None:
+            if self._transport.producer is self._refill:
+                self._transport.unregisterProducer()
+            self._serial = self._turn.serial  # the next turn's first write is a direct one again
         if self._is_closing:
             self._is_open = False
             self._let_go()
+        self._tell_waiting()  # last: they write at once, and the socket may be full again
 
     def when_free(self) -> Deferred[None]:
         """Wait until nothing is queued: for those who have more to send than the queue may hold."""
@@ -380,6 +387,7 @@ class Outbound:
         self._latest = None
         self._rest = b""
         self.is_stalled = False
+        self._serial = _NEVER
         self._tell_waiting()
 
     def _tell_waiting(self) -> None:
@@ -388,6 +396,7 @@ class Outbound:
             waiter.callback(None)
 
     def _let_go(self) -> None:
+        self._serial = _NEVER
         if self._send is None and getattr(self._transport, "producer", None) is self._refill:
             self._transport.unregisterProducer()
         self._transport.loseConnection()
