@@ -435,3 +435,15 @@ async def test_who_does_not_log_in_within_five_seconds_gets_the_door(tmp_path):
         assert connection._deadline.getTime() - reactor.seconds() < left
         connection._deadline.reset(0)
         assert await client.closed() == [".Authorization required!"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_time_that_a_password_takes_is_not_the_clients(tmp_path):
+    async with open_room(tmp_path) as room:
+        room.access.delay = 0.1
+        client = await room.connect()
+        await client.line()
+        (connection,) = room.frontends["tcp"].connections
+        client.send("auth alice wonderland")
+        assert await client.line() == ".Authorized memory"
+        assert not connection._deadline.active()

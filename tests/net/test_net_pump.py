@@ -85,6 +85,15 @@ def test_events_come_in_order_and_the_answers_leave_together():
     assert owner.transport.value() == b"echoed\nechoed\n"
 
 
+def test_answers_to_one_piece_of_data_are_one_write():
+    writes: list[bytes] = []
+    owner = Owner()
+    owner.connect()
+    owner.transport.write = writes.append
+    owner.pump.dataReceived(b"echo\necho\necho\n")
+    assert writes == [b"echoed\nechoed\nechoed\n"]
+
+
 def test_what_was_sent_before_the_connection_leaves_with_it():
     owner = Owner()
     owner.pump.send("early")

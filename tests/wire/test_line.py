@@ -116,6 +116,12 @@ def test_a_flood_of_newlines_ends_like_one_long_line():
         session.next_event()
 
 
+def test_blank_lines_between_lines_do_not_add_up():
+    session = LineSession(limit=10)
+    session.receive_data(b"\n\nx\n" * 100)
+    assert events(session) == ["x"] * 100
+
+
 def test_a_flood_of_newlines_costs_little_more_than_a_split():
     flood = b"\n" * 65536
 

@@ -211,8 +211,6 @@ def read_call(body: bytes) -> Call:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise Unparsable("not UTF-8") from None
-    if "\0" in text:  # UTF-16 of ASCII text is UTF-8, too
-        raise Unparsable("not XML: it has NUL characters")
     reader = _Reader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
