@@ -131,6 +131,13 @@ def test_a_risk_rejection_leaves_an_inactive_order(client: MemoryClient) -> None
     assert "reason:" in named(got, "error")[0]["errorString"]
 
 
+def test_what_is_not_traded_is_refused_with_the_quantity_that_was_asked_for(client: MemoryClient) -> None:
+    spx = {"conId": 416904, "symbol": "SPX", "secType": "IND", "exchange": "CBOE", "currency": "USD"}
+    got = client.place(1, **spx, orderType="MKT", lmtPrice=None, totalQuantity=Decimal(7))
+    assert codes(got) == [(1, 201)]
+    assert {opened["totalQuantity"] for opened in named(got, "openOrder")} == {Decimal(7)}
+
+
 def test_the_venue_may_refuse_by_a_screen(world: World, client: MemoryClient) -> None:
     world.venue.add_screen(lambda order: Refusal(Reason.VENUE, "not today"))
     got = client.place(1)

@@ -53,6 +53,11 @@ def manual_fields(order: Order) -> dict[str, Any]:
     }
 
 
+def _quantity(order: Order) -> Decimal:
+    """Return the total; what was refused before the venue counted it in lots keeps the one that was asked for."""
+    return plain(order.quantity if order.lots else order.terms.quantity)
+
+
 class OrderMessages:
     """Writes the fields of each message about an order."""
 
@@ -65,7 +70,7 @@ class OrderMessages:
         fields = self._terms(placed)
         order = placed.order
         if order is not None:
-            fields["totalQuantity"] = plain(order.quantity)
+            fields["totalQuantity"] = _quantity(order)
             if order.type.is_trailing and order.stop_price is not None:
                 fields["trailStopPrice"] = plain(order.stop_price)
         fields.update(
@@ -138,7 +143,7 @@ class OrderMessages:
         fields = self._terms(placed)
         fields.update(
             permId=placed.perm_id,
-            totalQuantity=plain(order.quantity),
+            totalQuantity=_quantity(order),
             filledQuantity=plain(order.filled),
             status=placed.status,
             completedTime=self._zone.order_stamp(order.update_time),
