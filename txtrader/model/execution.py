@@ -24,7 +24,8 @@ class ExecType(StrEnum):
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One fill as the broker reported it.
 
-    `exec_id` is the broker's and unique per fact; a correction or bust names the one it `replaces`.  `order_ref`,
+    `exec_id` is the broker's and unique per fact; a correction or bust names the one it `replaces`, and in
+    `supersedes` the still earlier versions of the same fill, where the ids tell them.  `order_ref`,
     `permid`, (`clientid`, `broker_order_id`) say whose it is; `order_id` is the gateway id, set by the blotter.
     `shares` is positive, `price` in the instrument's currency.
     """
@@ -40,6 +41,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     receive_time: int
     exec_type: ExecType = ExecType.NEW
     replaces: str | None = None
+    supersedes: tuple[str, ...] = ()
     instrument: Instrument | None = None
     instrument_id: str | None = None
     order_id: str | None = None

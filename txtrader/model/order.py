@@ -197,7 +197,18 @@ TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     _S.CANCELED: frozenset({_S.FILLED, _S.PARTIALLY_FILLED, _S.NEW}),  # a late fill or a false cancel: both happen
     _S.EXPIRED: frozenset({_S.FILLED, _S.PARTIALLY_FILLED}),  # a late fill report
     _S.REJECTED: frozenset({_S.FILLED, _S.PARTIALLY_FILLED, _S.NEW}),  # TWS Inactive may wake up again
-    _S.LOST: frozenset({_S.NEW, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED}),  # evidence wins
+    _S.LOST: frozenset(  # evidence wins
+        {
+            _S.PENDING_NEW,
+            _S.NEW,
+            _S.PARTIALLY_FILLED,
+            _S.FILLED,
+            _S.PENDING_CANCEL,
+            _S.CANCELED,
+            _S.REJECTED,
+            _S.EXPIRED,
+        }
+    ),
 }
 
 
@@ -326,6 +337,19 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         return self.status not in TERMINAL_STATUSES
 
+    @property
+    def is_evidenced(self) -> bool:
+        """Tell whether the broker has ever spoken of it."""
+        return self.permid is not None or self.broker_status is not None or self.origin == "external"
+
+    @property
+    def waits_to_leave(self) -> bool:
+        """Tell whether it is still on our side: its intent is being journaled, or the broker's rate holds it back.
+
+        True of this process only: an order that a restart finds pending may have left.
+        """
+        return self.status is _S.PENDING_NEW and self.send_time is None and not self.is_evidenced
+
 
 class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """What a broker said of one order: ids to find it by, and the facts stated; None where it said nothing.
@@ -334,7 +358,8 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
     `broker_order_id`).  `status` is a translation of `broker_status`.  `filled` and `avg_fill_price` are the
     broker's own totals: advice only, executions count.  The order's own terms are given so that an order the
     gateway never made can be adopted.  `is_snapshot`: the answer to a question, not news.  `error_code` and
-    `error_message` come with a rejection.
+    `error_message` come with a rejection.  Two facts are the adapter's own: `send_time` says that an order which had
+    to wait for its turn has left now, `has_left` False that it never did and never will.
     """
 
     mode: str
@@ -356,6 +381,8 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
     event_time: int | None = None
     receive_time: int | None = None
     is_snapshot: bool = False
+    send_time: int | None = None
+    has_left: bool | None = None
     # terms
     instrument: Instrument | None = None
     account: str | None = None
@@ -364,6 +391,7 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
     type: OrderType | None = None
     broker_type: str | None = None
     tif: TimeInForce | None = None
+    good_till: int | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     trail_amount: Decimal | None = None

@@ -414,7 +414,10 @@ class MemoryBroker:
             )
         stem, _, part = exec_id.rpartition(".")
         new_id = f"{stem}.{int(part) + 1:02d}"
-        execution = self._execution(order, new_id, shares, price, exec_type=exec_type, replaces=exec_id)
+        earlier = () if old.replaces is None else (old.replaces, *old.supersedes)
+        execution = self._execution(
+            order, new_id, shares, price, exec_type=exec_type, replaces=exec_id, supersedes=earlier
+        )
         self._record(kind, order, price=price, exec_id=new_id, quantity=shares)
         self._move_position(order, (shares - old.shares) * order.side.sign)
         self._tell(execution)

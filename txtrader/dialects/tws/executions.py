@@ -22,6 +22,7 @@ from txtrader.model.order import Side
 
 __all__ = ["commission_from_wire", "commission_to_wire", "corrected_id", "execution_from_wire", "execution_to_wire"]
 
+_MOST_REVISIONS = 20  # of one fill, that are looked back at
 _REVISION = re.compile(r"(.+\.)([0-9]{1,4})\Z")
 _SIDE_WORDS = {side.action: word for word, side in EXECUTION_SIDES.items()}
 _LIQUIDITY_NUMBERS = {word: number for number, word in LIQUIDITY.items()}
@@ -33,6 +34,14 @@ def corrected_id(exec_id: str) -> str | None:
     if found is None or int(found[2]) <= 1:
         return None
     return f"{found[1]}{int(found[2]) - 1:0{len(found[2])}d}"
+
+
+def _earlier_ids(exec_id: str | None) -> tuple[str, ...]:
+    """Return the ids of all versions before `exec_id`: TWS may tell the latest correction alone."""
+    found: list[str] = []
+    while exec_id is not None and len(found) < _MOST_REVISIONS and (exec_id := corrected_id(exec_id)) is not None:
+        found.append(exec_id)
+    return tuple(found)
 
 
 def execution_from_wire(
@@ -65,6 +74,7 @@ def execution_from_wire(
         receive_time=receive_time,
         exec_type=kind,
         replaces=replaces,
+        supersedes=_earlier_ids(replaces),
         instrument=instrument,
         instrument_id=instrument.instrument_id,
         order_ref=fields.get("orderRef") or None,

@@ -204,6 +204,7 @@ def _order_update(
         stop_price=terms.stop_price if terms else _price(fields.get("auxPrice")),
         trail_amount=terms.trail_amount if terms else None,
         trail_percent=terms.trail_percent if terms else None,
+        good_till=terms.good_till if terms else None,
         oco_group=fields.get("ocaGroup") or None,
         **extra,
     )
