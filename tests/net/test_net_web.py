@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from txtrader.errors import Throttled
 from txtrader.net.web import HttpLimits, Leaf, Site, Tree, WebRequest, answer
@@ -32,6 +36,15 @@ class Echo(Leaf):
             answer(request, 200, body, "text/plain")
 
 
+class Socket(StringTransport):
+    """Closes one direction as TCP does: what the peer sends afterwards still arrives."""
+
+    is_half_closed = False
+
+    def loseWriteConnection(self) -> None:
+        self.is_half_closed = True
+
+
 class Line:
     """A site on a hand-driven clock, and one connection to it."""
 
@@ -40,7 +53,7 @@ class Line:
         self.echo = Echo()
         self.site = Site(Tree(own=self.echo), clock=self.clock, hosts=["localhost"], **options)
         self.channel = self.site.buildProtocol(None)
-        self.transport = StringTransport()
+        self.transport = Socket()
         self.channel.makeConnection(self.transport)
 
     def send(self, data: bytes) -> bytes:
@@ -54,7 +67,7 @@ class Line:
 
     @property
     def is_closed(self) -> bool:
-        return self.transport.disconnecting or self.transport.disconnected
+        return self.transport.is_half_closed or self.transport.disconnecting or self.transport.disconnected
 
 
 def post(body: bytes, *headers: bytes, path: bytes = b"/") -> bytes:
@@ -114,6 +127,10 @@ def test_pipelined_requests_are_answered_in_sequence():
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n", 400),
+        (b"\0\1\2\r\n\r\n", 400),
+        (b"GET /\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\nabc\r\n\r\nabc", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 413),
         (post(b"abc", b"Content-Length: 3"), 400),
         (post(b"abc", b"Transfer-Encoding: chunked"), 400),
         (post(b"abc", b"Transfer-Encoding: gzip"), 400),
@@ -127,7 +144,7 @@ def test_pipelined_requests_are_answered_in_sequence():
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
     ],
-    ids=range(26),
+    ids=range(30),
 )  # fmt: skip
 def test_what_is_too_much_or_ambiguous_is_refused_and_never_reaches_the_resource(data: bytes, code: int):
     line = Line()
@@ -136,6 +153,7 @@ def test_what_is_too_much_or_ambiguous_is_refused_and_never_reaches_the_resource
     assert b"<html" not in reply and b"application/problem+json" in reply
     if b"Host: localhost\r\n" in data and data.count(b"Host: localhost\r\n") == 1:
         assert line.is_closed
+    assert reply.count(b"HTTP/1.1 ") == 1
     assert line.echo.bodies == []
     assert line.channel.limits.body_size == 65536
 
@@ -204,9 +222,6 @@ def test_a_long_answer_has_all_the_time_it_needs():
 def test_an_answer_for_a_client_who_has_gone_is_dropped():
     line = Line()
     line.send(post(b"later"))
-    from twisted.internet.error import ConnectionDone
-    from twisted.python.failure import Failure
-
     line.channel.connectionLost(Failure(ConnectionDone()))
     answer(line.echo.waiting[0], 200, b"to nobody", "text/plain")
     assert line.take() == b"" and line.clock.getDelayedCalls() == []
@@ -257,6 +272,53 @@ def test_floods_cost_little_more_than_their_length():
         start = time.process_time()
         line.channel.dataReceived(flood)
         assert time.process_time() - start < 0.05
+
+
+METHODS = st.sampled_from([b"GET", b"POST", b"HEAD", b"OPTIONS", b"CONNECT", b"PRI", b"", b"\0"])
+TARGETS = st.sampled_from(
+    [b"/", b"*", b"//", b"", b"/%zz", b"/\xff", b"http://x/", b"/RPC2/..", b"/?" + b"a" * 2100, b"/" + b"a" * 9000]
+)
+VERSIONS = st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/11", b"", b"\0", b"HTTP/1.1 x"])
+NAMES = st.sampled_from(
+    [b"Host", b"Content-Length", b"Transfer-Encoding", b"Cookie", b"Expect", b"Connection", b"Upgrade", b"Origin", b""]
+    + [b"Authorization", b" ", b"\0", b"\xff"]
+)
+VALUES = st.one_of(
+    st.sampled_from([b"localhost", b"3", b"0", b"-1", b"9" * 18, b"9" * 5000, "\u0663".encode(), b"chunked", b"gzip"])
+    | st.sampled_from([b"100-continue", b"close", b"websocket", b"a=b; c=\xff; =;;", b"[", b"[::1]:x", b":80", b""]),
+    st.binary(max_size=20),
+)
+BODIES = st.sampled_from(
+    [b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc", b"F" * 20 + b"\r\n", b"3;x\r\nabc\r\n", b"\r\n" * 20]
+    + [b"3\r\nabcdef", b"0\r\nX: y\r\n\r\n", b"3\r\nabc\r\n0\r\n" + b"a" * 20000]
+)
+HEADERS = st.lists(st.tuples(NAMES, st.sampled_from([b": ", b":", b" : ", b""]), VALUES).map(b"".join), max_size=5)
+
+
+@st.composite
+def nearly_requests(draw) -> bytes:
+    """Draw what looks like HTTP, and mostly is not."""
+    first = draw(st.one_of(st.tuples(METHODS, TARGETS, VERSIONS).map(b" ".join), st.binary(max_size=30)))
+    own = draw(st.sampled_from([[], [b"Host: localhost"]]))
+    end = draw(st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n"]))
+    return end.join([first, *own, *draw(HEADERS), b"", b""]) + draw(BODIES)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(nearly_requests(), min_size=1, max_size=3).map(b"".join), st.data())
+def test_nothing_that_a_stranger_sends_is_more_than_refused(data: bytes, cuts: st.DataObject):
+    """Neither an exception (it would be a traceback in the log) nor a connection that is kept for ever."""
+    line = Line()
+    cut = cuts.draw(st.integers(0, len(data)))
+    line.channel.dataReceived(data[:cut])
+    line.channel.dataReceived(data[cut:])
+    for waiting in line.echo.waiting:
+        answer(waiting, 200, b"", "text/plain")
+    line.clock.advance(31)
+    line.clock.advance(61)
+    assert line.is_closed
+    line.channel.connectionLost(Failure(ConnectionDone()))
+    assert line.clock.getDelayedCalls() == [] and line.site.channels == {}
 
 
 def test_hosts_are_compared_without_port_and_case():

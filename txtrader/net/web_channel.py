@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["HttpLimits", "WebChannel"]
 
 _SLICE = 4096  # bytes given to the splitter at once: its cost is the square of that, not of 64 KiB
+_MOST_DIGITS = 18  # of a length; Python refuses to read a number of some thousand digits
 _DRAIN = 1.0  # seconds in which the rest of a refused request is read and forgotten, so that the answer arrives
 _LINGER = 5.0  # seconds that a client gets to read its last answer
 
@@ -132,7 +133,10 @@ class WebChannel(http.HTTPChannel):
         self.refuse(414 if is_first else 431, "too-large", f"a line is over {self.limits.line_size} bytes")
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
-        """Read chunks strictly."""
+        """Read no endless length, and chunks strictly."""
+        if header == b"Content-Length" and len(data) > _MOST_DIGITS and data.isdigit():
+            self.refuse(413, "too-large", f"the body is over {self.limits.body_size} bytes")
+            return False
         is_fine = bool(super()._maybeChooseTransferDecoder(header, data))
         chosen = self._transferDecoder
         if type(chosen) is http._ChunkedTransferDecoder:
@@ -194,6 +198,7 @@ class WebChannel(http.HTTPChannel):
         if self._is_refused:
             return
         self._is_refused = True
+        self.clearLineBuffer()  # what came with it must not be taken for the rest of a request
         self._set_deadline(None)
         body = problem_body(status, code, message)
         head = (
