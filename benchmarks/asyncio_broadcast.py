@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import time
 from typing import Any
 
 import uvloop
+
+SEND_BUFFER = 131072  # that of the gateway's sockets: both sides shall have the same
 
 
 class Receiver(asyncio.Protocol):
@@ -21,6 +24,9 @@ class Receiver(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         transport.set_write_buffer_limits(high=1 << 26)
+        made = transport.get_extra_info("socket")
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.clients.append(transport)
         transport.write(b".ready\n")
 
