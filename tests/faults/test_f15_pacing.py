@@ -16,7 +16,7 @@ async def test_a_burst_is_paced_below_the_brokers_limit(play):
         limited = msgspec.structs.replace(stage.endpoint.options, message_rate=RATE)
         stage.do(setattr, stage.endpoint, "options", limited)
         daemon = stage.start_daemon(TIMEOUT_ORDER="20", HEARTBEAT="10")
-        clients = [stage.client(daemon) for _ in range(4)]
+        clients = [stage.client(daemon, {"channels": []}) for _ in range(4)]
         clients[0].call("resolve_symbol", "IBM")
 
         def submit(lane: int) -> set[str]:

@@ -7,7 +7,7 @@ import time
 
 import pytest_twisted
 
-from txtrader.testing.clients import ClientClosed
+from txtrader.testing.clients import ClientClosed, LineClient
 from txtrader.testing.frames import tws_fields
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50", "tif": "GTC"}
@@ -82,5 +82,23 @@ async def test_a_second_sigterm_ends_at_once(play):
         assert time.monotonic() - start < 2
         client.close()
         stage.check(daemon, is_at_rest=False)
+
+    await play(script)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end(play):
+    def script(stage):
+        daemon = stage.start_daemon()
+        stuck = LineClient(daemon.tcp_port, receive_buffer=4096)
+        stuck.login(daemon.user, daemon.password, {"channels": ["order"]})
+        with stage.client(daemon, {"channels": []}) as client:
+            for number in range(150):
+                client.call("limit_order", "IBM", "99.5", 1, client_order_id=f"k{number}")
+        start = time.monotonic()
+        assert daemon.terminate() == 0, daemon.tail(8)
+        assert time.monotonic() - start < 5
+        stuck.close()
+        stage.check(daemon)
 
     await play(script)

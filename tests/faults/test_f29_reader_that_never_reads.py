@@ -36,7 +36,7 @@ def is_let_go(client: LineClient) -> bool:
 @pytest_twisted.ensureDeferred
 async def test_fifty_of_a_thousand_never_read_and_the_others_miss_nothing(play):
     def script(stage):
-        daemon = stage.start_daemon(QUEUE_CONFLATE=16 * KIB, QUEUE_CLOSE=256 * KIB, QUEUE_STALL="5", COMMAND_RATE=100000)
+        daemon = stage.start_daemon(QUEUE_CONFLATE=16 * KIB, QUEUE_CLOSE=256 * KIB, QUEUE_STALL="5")
         options = {"channels": ["order", "execution"], "sequence": True}
         reader = stage.client(daemon, options)
         nothing_to_see = {"channels": ["quote"], "symbols": "session"}
