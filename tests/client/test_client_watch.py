@@ -78,8 +78,9 @@ def terminals() -> Iterator[list[Terminal]]:
 def speak(line_gateway: Any) -> Any:
     client = line_gateway.accept().log_in()
     assert client.hear() == "add IBM"
-    assert sorted(client.hear() for _ in range(3)) == ["orders", "positions", "status"]
-    client.say(".symbol IBM added", ".status: Up", 'tws.positions: {"DU1":{"IBM":300}}')
+    assert sorted(client.hear() for _ in range(3)) == ["orders", "query_positions true", "status"]
+    held = '{"DU1":[{"account":"DU1","symbol":"IBM","quantity":300,"avgprice":124.75}]}'
+    client.say(".symbol IBM added", ".status: Up", f".result query_positions: {held}")
     client.say('tws.orders: {"TX-1":{"id":"TX-1","side":"BUY","quantity":100,"symbol":"IBM","status":"New"}}')
     client.say('tws.quote.IBM: {"symbol":"IBM","bid":124.99,"ask":125.01,"bidsize":3,"asksize":5}')
     client.say('tws.trade.IBM: {"symbol":"IBM","last":125.005,"size":100,"volume":123456}')
@@ -91,7 +92,7 @@ def speak(line_gateway: Any) -> Any:
 def test_watch_shows_what_changes_and_ends_cleanly(line_gateway: Any, terminals: list[Terminal], key: str) -> None:
     terminals.append(terminal := Terminal(line_gateway.port, "watch", "IBM"))
     client = speak(line_gateway)
-    for text in ("125.005", "TX-1", "Buy 100 IBM (Filled)", "300", "Up"):
+    for text in ("125.005", "TX-1", "Buy 100 IBM (Filled)", "300", "124.75", "Up"):
         terminal.wait_for(text)
     if key == "q":
         os.write(terminal.main, b"q")

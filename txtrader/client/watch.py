@@ -63,8 +63,6 @@ class Picture:
             words = _execution_words(data)
         elif line.type == "position" and isinstance(data, dict):
             self.positions[str(data.get("account")), str(data.get("symbol"))] = data
-        elif line.type == "positions" and isinstance(data, dict):
-            self._take_positions(data)
         elif line.type == "connection-status-changed" and isinstance(data, dict):
             self.status = str(data.get("status"))
             words = " ".join(to_text(data.get(name)) for name in ("status", "reason") if data.get(name))
@@ -81,6 +79,8 @@ class Picture:
             self.status = line.text
         elif line.type == "Authorized":
             self.mode = line.text
+        elif line.type == "result" and line.key == "query_positions" and isinstance(data, dict):
+            self._take_positions(data)
         elif line.type == "error":
             return self._log("error", line.after_prefix)
         return None
@@ -111,10 +111,7 @@ class Picture:
 
     def _take_positions(self, data: Mapping[str, Any]) -> None:
         self.positions = {
-            (account, symbol): {"account": account, "symbol": symbol, "quantity": quantity}
-            for account, held in data.items()
-            if isinstance(held, Mapping)
-            for symbol, quantity in held.items()
+            (account, str(record.get("symbol"))): record for account, records in data.items() for record in records
         }
 
     def _log(self, type: str, words: str) -> str:
@@ -130,7 +127,7 @@ def watch(make: Make, symbols: tuple[str, ...], *, is_plain: bool) -> None:
     def on_connection(label: str, state: str) -> None:
         picture.connection = state
         if state == "CONNECTED":  # what stands now; what changes comes by itself
-            for command in ("status", "positions", "orders"):
+            for command in ("status", "query_positions true", "orders"):
                 monitor.send(command)
 
     monitor = make({"*": lambda label, line: lines.put(line), "connection": on_connection})
