@@ -53,7 +53,8 @@ def test_the_service_settings_are_read_by_who_may(tmp_path: Path) -> None:
     assert ClientConfig.load(environ={}).login() == ("alice", "from the service")
 
 
-def test_the_clone_knows_the_daemon_that_make_run_started() -> None:
+def test_the_clone_knows_the_daemon_that_make_run_started_beside_an_installed_one(tmp_path: Path) -> None:
+    write(tmp_path / "etc", USERNAME="alice", PASSWORD="from the service")
     write(Path(".run/env"), USERNAME="run", PASSWORD="random", HTTP_PORT="5")
     config = ClientConfig.load(environ={})
     assert (config.login(), config.port("http_port")) == (("run", "random"), 5)

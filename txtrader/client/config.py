@@ -1,7 +1,7 @@
 """Where a client finds the gateway and its login: arguments, then a config, then what the machine is set to.
 
-Lowest first: the settings' defaults, an envdir (the one that TXTRADER_ENVDIR names, else `/etc/txtrader`, else what
-`make run` keeps in `.run/env` of the working directory), `.env` in the working directory, the environment, `config`,
+Lowest first: the settings' defaults, an envdir (the one that TXTRADER_ENVDIR names, else what `make run` keeps in
+`.run/env` of the working directory, else `/etc/txtrader`), `.env` in the working directory, the environment, `config`,
 the arguments.  `TXTRADER_<MODE>_<KEY>` wins over `TXTRADER_<KEY>`; `TXTRADER_<KEY>_FILE` names a file with the value.
 Only the settings that a client needs are read, and each only when it is needed, so that a member of the group
 `txtrader` types no password and nobody stumbles over a daemon's setting.
@@ -72,11 +72,11 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
         environ = os.environ if environ is None else environ
         said = {name: _config_text(value) for name, value in (config or {}).items() if value is not None}
         named = said.get(_ENVDIR_VARIABLE) or environ.get(_ENVDIR_VARIABLE)
-        texts, faults = from_envdir(named or ENVDIR, _no_secret, allow_loose=True)
+        # The nearest wins: in a clone with `make run` its own daemon is meant, also where a service is installed.
+        folder = named or (RUN_ENVDIR if _is_ours(RUN_ENVDIR) else ENVDIR)
+        texts, faults = from_envdir(folder, _no_secret, allow_loose=True)
         if named and not texts and faults:
             raise ConfigError(faults[0], path=_ENVDIR_VARIABLE)
-        if not named and not texts and _is_ours(RUN_ENVDIR):
-            texts, _ = from_envdir(RUN_ENVDIR, _no_secret, allow_loose=True)
         dotenv, _ = from_dotenv(".env", _no_secret, allow_loose=True)
         sources = (from_environ(said, "config"), from_environ(environ), dotenv, texts)
         if mode is None:
