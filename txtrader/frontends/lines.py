@@ -106,7 +106,15 @@ class LineFrontend:
         waiting = [connection.when_gone() for connection in self.connections]
         for connection in list(self.connections):
             connection.end()
-        return DeferredList(waiting)
+        gone = DeferredList(waiting)
+        # A client that does not read holds up no end: it resumes later from what it has.
+        late = self.shared.reactor.callLater(_LAST_EVENTS, self._abort_all)
+        gone.addCallback(lambda results: late.cancel() if late.active() else None)
+        return gone
+
+    def _abort_all(self) -> None:
+        for connection in list(self.connections):
+            connection.pump.abort()
 
     def end_users(self, names: frozenset[str]) -> None:
         """Close the connections of users who are no more, or may less than before."""
