@@ -21,7 +21,7 @@ PATHS = {
         "event stream to socket: one encoding, interest, line front end, bounded queues",
         Target(at_least=0.8),
     ),
-    "adapter": ("B2 whole", "adapter to socket: the same, and each quote first becomes a record", Target()),
+    "adapter": ("B2 whole", "adapter to socket: the same, and each quote first becomes a record", Target(at_least=0.8)),
 }
 
 

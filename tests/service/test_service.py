@@ -179,7 +179,6 @@ def test_files_that_cannot_be_made_or_read_are_named_before_the_start(tmp_path: 
         assert problem.startswith("TXTRADER_TWS_CODES_FILE: ") and str(nowhere) in problem
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_made_is_named(daemon: Daemon) -> None:
     daemon.spawn(DATA_DIR="/proc/nothing")
     assert daemon.wait_end(10) == 1
