@@ -430,9 +430,9 @@ class TwsAdapter:
         """Take the order id and client id of the next order."""
         return self.orders.reserve()
 
-    def submit(self, order: Order) -> None:
-        """Send a new order; its intent is durable."""
-        self.orders.submit(order)
+    def submit(self, order: Order) -> bool:
+        """Send a new order; its intent is durable.  False: it waits for its turn, and its leaving is told."""
+        return self.orders.submit(order)
 
     def cancel(self, order: Order) -> None:
         """Ask for the cancel of an order; may be repeated."""

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from txtrader.adapters.tws_instruments import Instruments
 from txtrader.dialects import tws as dialect
-from txtrader.errors import BrokerUnavailable, InvalidArgument, NotReady, Throttled, TxTraderError
+from txtrader.errors import BrokerUnavailable, InvalidArgument, NotReady, TxTraderError
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice
 from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderStatus, OrderUpdate, OrderWarning
@@ -120,20 +120,27 @@ class Orders:
         except BrokerUnavailable as error:
             raise NotReady(error.message) from error
 
-    def submit(self, order: Order) -> None:
-        """Send a new order; one that cannot go is reported as rejected."""
+    def submit(self, order: Order) -> bool:
+        """Send a new order; one that cannot go is reported as rejected.
+
+        Tells whether it left at once; one that has to wait for its turn is reported when it has left.
+        """
         number = self._own_number(order)
         assert number is not None, "submit without reserve"
         sent = self._sent[number] = _Sent(order)
 
         def refused(error: TxTraderError) -> None:
-            self._never_left(number, sent, error.text)
+            self._never_left(number, sent, error.text, error.code)
 
         try:
             message = Message("placeOrder", self._order_fields(order, number))
             sent.queued = self._connected().post(message, Priority.ORDER, refused)
         except TxTraderError as error:
-            self._never_left(number, sent, error.text, code="throttled" if isinstance(error, Throttled) else None)
+            refused(error)
+            return True
+        if not sent.queued.has_left:
+            sent.queued.on_left = lambda: None if sent.is_ended else self._tell(sent, send_time=self._now_ns())
+        return sent.queued.has_left
 
     def cancel(self, order: Order) -> None:
         """Ask for the cancel; an order that waits for its turn to leave is withdrawn instead."""
@@ -143,9 +150,11 @@ class Orders:
             self._refuse("cancel", order, _UNSUPPORTED, f"the order is of {whose}: TWS lets only that one cancel it")
             return
         sent = self._sent.setdefault(number, _Sent(order, is_acknowledged=True, is_earlier=True))
-        if sent.queued is not None and sent.replacing is None and sent.queued.withdraw():
-            self._never_left(number, sent, "cancelled before it was sent")
-            return
+        if sent.queued is not None and sent.queued.withdraw():
+            if sent.replacing is None:
+                self._never_left(number, sent, "cancelled before it was sent", None)
+                return
+            self._withdrawn(sent)
 
         def refused(error: TxTraderError) -> None:
             self._refuse("cancel", order, error.code, error.text)
@@ -178,8 +187,12 @@ class Orders:
     def cancel_all(self) -> None:
         """Withdraw what has not left, then ask for the cancel of everything that this login may cancel."""
         for number, sent in list(self._sent.items()):
-            if sent.queued is not None and sent.replacing is None and not sent.is_ended and sent.queued.withdraw():
-                self._never_left(number, sent, "cancelled before it was sent")
+            if sent.queued is None or sent.is_ended or not sent.queued.withdraw():
+                continue
+            if sent.replacing is None:
+                self._never_left(number, sent, "cancelled before it was sent", None)
+            else:
+                self._withdrawn(sent)
         try:
             self._connected().post(Message("reqGlobalCancel"), Priority.CANCEL)
         except TxTraderError as error:
@@ -310,7 +323,7 @@ class Orders:
                     "replace", sent.order, "broker-unavailable", "the link was lost before the change was sent"
                 )
             else:
-                self._never_left(number, sent, "the link was lost before the order was sent")
+                self._never_left(number, sent, "the link was lost before the order was sent", BrokerUnavailable.code)
 
     # --- the inside ---
 
@@ -345,6 +358,8 @@ class Orders:
         if sent.is_ended:
             return
         sent.is_ended = True
+        if sent.replacing is not None and sent.queued is not None:
+            sent.queued.withdraw()  # a change that would reach an order which is over
         number = self._own_number(sent.order)
         if number is not None:
             self._retired.append(number)
@@ -392,10 +407,16 @@ class Orders:
             )
         )
 
-    def _never_left(self, number: int, sent: _Sent, text: str, code: str | None = None) -> None:
+    def _never_left(self, number: int, sent: _Sent, text: str, code: str | None) -> None:
+        """Report an order that TWS will never see; `code` is ours, None for the caller's own cancel."""
         sent.is_ended = True
         self._sent.pop(number, None)
-        self._tell(sent, status=OrderStatus.REJECTED, error_code=code, error_message=text)
+        self._tell(sent, status=OrderStatus.REJECTED, has_left=False, error_code=code, error_message=text)
+
+    def _withdrawn(self, sent: _Sent) -> None:
+        """Report a change that was taken back: sent after the cancel it might make the order anew."""
+        sent.replacing = None
+        self._refuse("replace", sent.order, "cancelled", "the order is being cancelled; the change was not sent")
 
     def _warn(self, sent: _Sent, code: int, text: str) -> None:
         order = sent.order

@@ -111,7 +111,7 @@ class Adapter(Protocol):
 
     Every question ends in a result, a typed error of `txtrader.errors` or a timeout of its own, also when the link
     drops.  No method raises for a broker's fault; `submit`, `cancel` and `replace` are only called while the link
-    is CONNECTED, and an order that cannot go out is reported by `order_updated` (rejected).
+    is CONNECTED, and an order that cannot go out is reported by `order_updated` (rejected, `has_left` False).
     """
 
     capabilities: Capabilities
@@ -132,8 +132,12 @@ class Adapter(Protocol):
         orders itself.  Raises NotReady while no id is known.
         """
 
-    def submit(self, order: Order) -> None:
-        """Send a new order; its intent is durable."""
+    def submit(self, order: Order) -> bool | None:
+        """Send a new order; its intent is durable.
+
+        False says that it has to wait for its turn (the broker's rate): an `order_updated` with `send_time` tells
+        when it has left, one with `has_left` False that it never will.  Anything else says that it has left.
+        """
 
     def cancel(self, order: Order) -> None:
         """Ask for the cancel of an order, ours or external; may be repeated."""

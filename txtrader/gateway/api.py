@@ -50,6 +50,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     default_route: dict[str, Any] | None = None  # {name: parameters or None}
     shutdown_cancel: bool = False  # cancel the clients' working orders when the daemon stops
     seconds_tick: bool = False
+    retention: float = 7 * 86_400.0  # how long an order that is over is kept in the books, with its key
     market: MarketOptions = msgspec.field(default_factory=lambda: MarketOptions(timezone=ZoneInfo("America/New_York")))
     link: LinkOptions = msgspec.field(default_factory=LinkOptions)
 
@@ -112,7 +113,7 @@ class Gateway:
             timezone=options.market.timezone,
             started=self._started,
         )
-        desk = Desk(
+        self._desk = Desk(
             links=self.links,
             stream=stream,
             blotter=self.blotter,
@@ -135,7 +136,7 @@ class Gateway:
         self._meta = dict(state.meta)
         self._methods: dict[str, Callable[..., Awaitable[Any]]] = {}
         for name in OPERATIONS:
-            room = next(room for room in (self.queries, desk, self._takeback, self) if hasattr(room, name))
+            room = next(room for room in (self.queries, self._desk, self._takeback, self) if hasattr(room, name))
             self._methods[name] = getattr(room, name)
         for channel in DURABLE_CHANNELS:
             stream.set_snapshot(channel, partial(self.queries.state, channel))
@@ -171,7 +172,16 @@ class Gateway:
         self._ticking.start(period).addErrback(lambda failure: self._log.failure("the clock", failure=failure))
 
     def _tick(self) -> None:
-        """Tell the time to those who want it."""
+        """Do what is done periodically; a failure of one turn must not end the clock."""
+        try:
+            self._turn()
+        except Exception:  # noqa: BLE001  it is logged, and the next turn comes
+            self._log.failure("a turn of the clock")
+
+    def _turn(self) -> None:
+        """Tell the time to those who want it, and forget a few of the orders that are too old."""
+        for order in self.blotter.forget(self._now_ns() - int(self._options.retention * SECOND)):
+            self._desk.forget(order)
         if self.stream.is_wanted("time", None):
             data = dict(minute_text(self._now_ns(), self._options.market.timezone))
             self.stream.publish_ephemeral("time", "time", self.modes[0], data)
@@ -232,7 +242,14 @@ class Gateway:
             running.errback(Forbidden(f"{operation.name} needs the role {operation.role}"))
             return running
         work = self._methods[operation.name](session, **command.arguments)
-        return ensureDeferred(work).addErrback(self._contain, operation.name)  # type: ignore[arg-type]  # a coroutine
+        running = ensureDeferred(work)  # type: ignore[arg-type]  # a coroutine
+        running.addErrback(self._contain, operation.name)
+        if operation.role == "view":
+            return running
+        # A caller who leaves does not stop half way what may already be on its way to the broker.
+        answer: Deferred[Any] = Deferred()
+        running.addCallbacks(answer.callback, answer.errback)
+        return answer
 
     def _contain(self, failure: Failure, name: str) -> Failure:
         """Let errors of ours pass; a bug becomes `internal` with an incident number that finds it in the log."""

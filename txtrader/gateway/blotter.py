@@ -239,8 +239,8 @@ class Blotter:
         if order.status is _S.LOST and status is not _S.LOST:
             remarks.append(f"order {order.id} was Lost, and the broker says {status.value}: it lives again")
         rules.move(order, status, fields, _provenance(update))
-        if update.has_left is False and isinstance(update.error_code, str):
-            fields["code"] = update.error_code
+        if update.has_left is False:
+            fields["code"] = fields.pop("error_code", None)  # ours, not the broker's
         return self._changed(order, fields, now, remarks, event_time=update.event_time)
 
     def apply_execution(self, execution: Execution, now: int) -> Change:

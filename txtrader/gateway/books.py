@@ -29,6 +29,7 @@ class AccountBooks:
         self.positions: dict[LedgerKey, Position] = {}
         self._ledger: dict[LedgerKey, Decimal] = {}
         self._baseline: set[tuple[str, str]] = set()
+        self._moved: set[LedgerKey] = set()
 
     # --- journal ------------------------------------------------------------------------------------------------
 
@@ -45,10 +46,17 @@ class AccountBooks:
         """Move the ledger by executions; returns the meta rows to journal with them."""
         meta: dict[str, str] = {}
         for key, delta in moves.items():
+            self._moved.add(key)
             if key[:2] in self._baseline:
                 total = self._ledger[key] = self._ledger.get(key, Decimal(0)) + delta
                 meta["|".join((_LEDGER, *key))] = plain_text(total)
         return meta
+
+    def take_moved(self, mode: str) -> set[LedgerKey]:
+        """Return what executions have moved at a broker since this was last asked."""
+        taken = {key for key in self._moved if key[0] == mode}
+        self._moved -= taken
+        return taken
 
     # --- accounts -----------------------------------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ from typing import Any
 from twisted.logger import Logger
 
 from txtrader.errors import (
+    BY_CODE,
     BrokerRejected,
     IdempotencyKeyReuse,
     InvalidArgument,
+    JournalUnavailable,
     LinkError,
     NotFound,
     NotReady,
@@ -24,15 +26,17 @@ from txtrader.errors import (
     TxTraderError,
 )
 from txtrader.gateway.blotter import Blotter, Change
+from txtrader.gateway.blotter_rules import old_terms
 from txtrader.gateway.books import AccountBooks
 from txtrader.gateway.crash import crash_point
 from txtrader.gateway.journal_records import KeyRecord
 from txtrader.gateway.link import BrokerLink
-from txtrader.gateway.lookup import find_order, find_ticket
+from txtrader.gateway.lookup import find_order, find_ticket, link_of
 from txtrader.gateway.market import Market
 from txtrader.gateway.records import order_record
 from txtrader.gateway.session import Session
 from txtrader.gateway.stream import EventStream
+from txtrader.gateway.tasks import spawn
 from txtrader.gateway.terms import CARRIED, REQUESTED, TERMS, check_against, check_terms, digest_of, request_of
 from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.numbers import plain_text
@@ -42,7 +46,7 @@ __all__ = ["Desk"]
 
 _S = OrderStatus
 _LATER = 3.0  # times the order timeout: how long a second caller of the same key waits for the first one's outcome
-_CANCEL_META = "cancel-on-return"
+_TURN = 60.0  # seconds between looks at an order that waits for its turn to leave
 
 
 class Desk:
@@ -159,6 +163,8 @@ class Desk:
         if not terms.get("stage"):
             link.check_up()
         instrument = await self._market.instrument(session, terms["symbol"], link.mode)
+        if not terms.get("stage"):
+            link.check_up()  # the broker was asked meanwhile
         request = self._request(session, terms, account, instrument, link)
         if request.what_if:
             return await link.adapter.what_if(self._new_order(session, request, link))
@@ -180,60 +186,97 @@ class Desk:
         return await self._send(link, made, records)
 
     async def _keep_ticket(self, ticket: Order, keys: tuple[KeyRecord, ...]) -> Any:
+        link = self._links[ticket.mode]
+        self._in_flight.add(ticket.id)
         try:
-            await self._links[ticket.mode].journal_order(ticket, keys=keys, is_intent=True)
-        except TxTraderError:
+            await link.journal_order(ticket, keys=keys, is_intent=True)
+        except TxTraderError as error:
             self._undo(ticket, keys)
+            link.answers.fail(f"done:{ticket.id}", error)
             raise
-        return order_record(ticket)
+        finally:
+            self._in_flight.discard(ticket.id)
+        kept = self._blotter.orders[ticket.id]
+        link.answers.fire(f"done:{ticket.id}", kept)
+        return order_record(kept)
 
-    async def _send(self, link: BrokerLink, order: Order, keys: tuple[KeyRecord, ...]) -> Any:
-        """Make the intent durable, send it once, and answer the broker's first word."""
+    async def _send(
+        self, link: BrokerLink, order: Order, keys: tuple[KeyRecord, ...], ticket: Order | None = None
+    ) -> Any:
+        """Make the intent durable, send it once, and answer the broker's first word; `ticket`: what it was before."""
         self._in_flight.add(order.id)
+        link.leaving[order.id] = False
         try:
             crash_point("before-journal")
             try:
                 await link.journal_order(order, keys=keys, is_intent=True)
             except TxTraderError as error:
-                self._undo(order, keys)
+                self._undo(order, keys, ticket)
                 link.answers.fail(f"done:{order.id}", error)
+                link.answers.fail(f"end:{order.id}", NotFound("no such order: it was not kept", path="id"))
                 raise
             crash_point("after-journal")
-            return await self._sent(link, order)
+            answered = await self._sent(link, order.id, is_withdrawn=link.leaving.pop(order.id))
         finally:
+            link.leaving.pop(order.id, None)
             self._in_flight.discard(order.id)
-
-    async def _sent(self, link: BrokerLink, order: Order) -> Any:
-        current = self._blotter.orders[order.id]
-        if current.status is not _S.PENDING_NEW:  # cancelled, or the link went, while the disk was busy
-            link.answers.fire(f"done:{order.id}", current)
-            return self._answer(current)
-        try:
-            link.check_up()
-        except LinkError as error:
-            denied = self._blotter.change(
-                current,
-                self._now_ns(),
-                status=_S.REJECTED,
-                provenance=Provenance.LOCAL_DENY,
-                code=error.code,
-                error_message=error.message,
-            )
-            link.publish(Change(orders=(denied,)))
-            link.answers.fire(f"done:{order.id}", denied)
-            error.order = order_record(denied)
-            raise
-        sent = self._blotter.change(current, self._now_ns(), send_time=self._now_ns(), session=link.status.session)
-        waiting = link.answers.add(f"new:{order.id}", self._timeout)
-        link.adapter.submit(sent)
-        crash_point("after-send")
-        try:
-            answered = await waiting
-        except OutcomeUnknown:
-            answered = self._give_up(link, order.id)
         link.answers.fire(f"done:{order.id}", answered)
         crash_point("before-reply")
         return self._answer(answered)
+
+    async def _sent(self, link: BrokerLink, order_id: str, *, is_withdrawn: bool) -> Order:
+        """Send an order whose intent is durable, unless it was cancelled or the gate was shut meanwhile."""
+        order = self._blotter.orders[order_id]
+        if is_withdrawn:
+            return self._deny(link, order, "cancelled before it was sent", None)
+        try:
+            link.check_up()
+        except LinkError as error:
+            return self._deny(link, order, error.message, error.code)
+        order = self._blotter.change(order, self._now_ns(), session=link.status.session)
+        waiting = link.answers.add(f"new:{order_id}", self._timeout)
+        has_left = link.submit(order)
+        if has_left:
+            self._note_sent(order_id)
+        else:
+            spawn(self._follow(link, order_id), self._log, "waiting for an order's turn")
+        crash_point("after-send")
+        try:
+            return await waiting
+        except OutcomeUnknown:
+            return self._give_up(link, order_id) if has_left else self._blotter.orders[order_id]
+
+    def _note_sent(self, order_id: str) -> None:
+        order = self._blotter.orders[order_id]
+        if order.send_time is None and order.provenance is not Provenance.LOCAL_DENY:
+            self._blotter.change(order, self._now_ns(), send_time=self._now_ns())
+
+    async def _follow(self, link: BrokerLink, order_id: str) -> None:
+        """Wait until an order has had its turn; its time for an answer begins only then."""
+        while (order := self._blotter.orders.get(order_id)) is not None and order.waits_to_leave:
+            try:
+                await link.answers.add(f"left:{order_id}", _TURN)
+            except OutcomeUnknown:
+                continue
+        if order is None or order.status is not _S.PENDING_NEW:
+            return
+        try:
+            await link.answers.add(f"new:{order_id}", self._timeout)
+        except OutcomeUnknown:
+            self._give_up(link, order_id)
+
+    def _deny(self, link: BrokerLink, order: Order, message: str, code: str | None) -> Order:
+        """Say of an order that never left that it never will."""
+        denied = self._blotter.change(
+            order,
+            self._now_ns(),
+            status=_S.REJECTED,
+            provenance=Provenance.LOCAL_DENY,
+            code=code,
+            error_message=message,
+        )
+        link.publish(Change(orders=(denied,)))
+        return denied
 
     def _give_up(self, link: BrokerLink, order_id: str) -> Order:
         """No word in time: the order may be live, and its record says so."""
@@ -242,16 +285,19 @@ class Desk:
             return order
         unknown = self._blotter.change(order, self._now_ns(), status=_S.UNKNOWN)
         link.publish(Change(orders=(unknown,)))
-        link.remark("warning", "order-unknown", f"no answer in time for order {order_id}", id=order_id)
+        text = f"no answer in time for order {order_id}"
+        link.remark("warning", "order-unknown", text, id=order_id, account=order.account)
         link.reconciler.plan(link.options.unknown_quiet)
         return unknown
 
     def _answer(self, order: Order) -> dict[str, Any]:
-        """Answer the record; a refusal of the broker is an error that carries it."""
+        """Answer the record; a refusal is an error that carries it, but for the caller's own cancel."""
         record = order_record(order)
         if order.status is _S.REJECTED and not order.filled:
             if order.provenance is Provenance.LOCAL_DENY:
-                raise NotReady(order.error_message or "the order did not leave", order=record)
+                if order.code is None:
+                    return record
+                raise BY_CODE.get(order.code, NotReady)(order.error_message or "the order did not leave", order=record)
             raise BrokerRejected(
                 order.error_message or "rejected by the broker", broker_code=order.error_code, order=record
             )
@@ -272,14 +318,25 @@ class Desk:
             try:
                 order = await link.answers.add(f"done:{order.id}", self._timeout * _LATER)
             except OutcomeUnknown:
+                if order.id in link.leaving:  # nothing is promised before it is durable
+                    raise JournalUnavailable("the journal is slow; ask again", retry_after=self._timeout) from None
                 order = self._blotter.orders[known.order_id]
         return order_record(order, duplicate=True)
 
-    def _undo(self, order: Order, keys: tuple[KeyRecord, ...]) -> None:
+    def _undo(self, order: Order, keys: tuple[KeyRecord, ...], ticket: Order | None = None) -> None:
         """The intent could not be kept: there never was an order, and the key is free."""
-        self._blotter.remove(order)
         for key in keys:
             self._keys.pop((key.user, key.account, key.client_order_id), None)
+        if self._blotter.orders.get(order.id) is not order:
+            return  # a ticket that was rejected meanwhile: that is a fact, and will be kept
+        self._blotter.remove(order)
+        if ticket is not None:
+            self._blotter.put(ticket)
+
+    def forget(self, order: Order) -> None:
+        """Forget the key of an order that the books have forgotten."""
+        if order.user is not None and order.client_order_id is not None:
+            self._keys.pop((order.user, order.account, order.client_order_id), None)
 
     def _account(self, session: Session, named: str | None) -> str:
         """Choose the account of an order; a foreign one is as unknown as one that does not exist."""
@@ -375,7 +432,7 @@ class Desk:
     async def approve_ticket(self, session: Session, id: str) -> Any:
         """Send a staged ticket as an order, under the same id."""
         ticket = find_ticket(self._blotter, session, id)
-        link = self._links[ticket.mode]
+        link = link_of(self._links, ticket)
         link.check_up()
         broker_order_id, clientid = link.adapter.reserve()
         order = self._blotter.change(
@@ -387,12 +444,7 @@ class Desk:
             clientid=clientid,
             session=link.status.session,
         )
-        try:
-            return await self._send(link, order, ())
-        except TxTraderError:
-            if order.id not in self._blotter.orders:  # the journal refused: the ticket is as it was
-                self._blotter.put(ticket)
-            raise
+        return await self._send(link, order, (), ticket)
 
     # --- change ---------------------------------------------------------------------------------------------------
 
@@ -408,8 +460,13 @@ class Desk:
         terms = {name: value for name, value in changes.items() if getattr(order, name) != value}
         merged = {name: terms.get(name, getattr(order, name)) for name in TERMS}
         check_terms({name: value for name, value in merged.items() if value is not None})
-        if order.instrument is None:
-            raise InvalidArgument("the order's instrument is not known", path="id", reason="unsupported")
+        if order.instrument is None or order.origin == "external":
+            # A change sends the whole order again, and of a stranger's we know only what the broker shows of it.
+            raise InvalidArgument("the gateway changes only what it has made", path="id", reason="unsupported")
+        link = link_of(self._links, order)
+        tif: TimeInForce = merged["tif"]
+        if tif.value not in link.adapter.capabilities.tifs:
+            raise InvalidArgument(f"{link.mode} has no {tif.value}", path="tif", reason="unsupported")
         check_against(order.instrument, merged)
         if merged["quantity"] < order.filled:
             raise InvalidArgument(f"{plain_text(order.filled)} are filled already", path="quantity")
@@ -417,9 +474,13 @@ class Desk:
             return order_record(order)
         if order.status is _S.STAGED:
             changed = self._blotter.change(order, self._now_ns(), **terms)
-            await self._links[order.mode].journal_order(changed, is_intent=True)
-            return order_record(changed)
-        link = self._links[order.mode]
+            try:
+                await link.journal_order(changed, is_intent=True)
+            except TxTraderError:
+                if self._blotter.orders.get(order.id) is changed:
+                    self._blotter.put(order)
+                raise
+            return order_record(self._blotter.orders[order.id])
         link.check_up()
         if "replace" not in link.adapter.capabilities.features:
             raise InvalidArgument(f"{link.mode} cannot change orders", path="id", reason="unsupported")
@@ -427,11 +488,11 @@ class Desk:
         try:
             await link.journal_order(pending, is_intent=True)
         except TxTraderError:
-            self._blotter.put(order)
+            self._take_back(link, order, pending)
             raise
         current = self._blotter.orders[order.id]
-        if current.status is not _S.PENDING_REPLACE:
-            return order_record(current)
+        if current.status is not _S.PENDING_REPLACE:  # it ended, or is being cancelled, while the disk was busy
+            return order_record(self._take_back(link, order, pending))
         try:
             link.check_up()
         except LinkError as error:  # the link went while the disk was busy: nothing left
@@ -440,9 +501,24 @@ class Desk:
             error.order = order_record(current)
             raise
         waiting = link.answers.add(f"replace:{order.id}", self._timeout)
-        link.adapter.replace(current, request_of(current))
+        link.replace(current, request_of(current))
         try:
             return order_record(await waiting)
         except OutcomeUnknown:
             link.reconciler.plan(link.options.unknown_quiet)
             return order_record(self._blotter.orders[order.id])
+
+    def _take_back(self, link: BrokerLink, order: Order, pending: Order) -> Order:
+        """Undo a change that never left, keeping what has happened to the order meanwhile."""
+        current = self._blotter.orders[order.id]
+        if current is pending:
+            self._blotter.put(order)
+            return order
+        if current.status is _S.PENDING_REPLACE:
+            current = self._blotter.end_request(current, self._now_ns())
+        elif current.pending_changes:
+            current = self._blotter.change(current, self._now_ns(), **old_terms(current))
+        else:
+            return current
+        link.publish(Change(orders=(current,)))
+        return current

@@ -14,9 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from txtrader.errors import BrokerUnavailable, NotReady, ReconcileFailed
+from txtrader.errors import BrokerRejected, BrokerUnavailable, NotReady, ReconcileFailed
 from txtrader.gateway.adapter import Adapter, BrokerNotice, LinkState, LinkStatus
 from txtrader.gateway.blotter import Blotter, Change
+from txtrader.gateway.blotter_rules import old_terms
 from txtrader.gateway.books import AccountBooks
 from txtrader.gateway.crash import crash_point
 from txtrader.gateway.journal_records import KeyRecord
@@ -25,16 +26,18 @@ from txtrader.gateway.pending import Pending
 from txtrader.gateway.reconcile import Reconciler
 from txtrader.gateway.records import account_record, execution_record, order_record, position_record
 from txtrader.gateway.stream import EventStream
+from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.event import StatusEvent
 from txtrader.model.execution import CommissionReport, Execution
 from txtrader.model.market import MarketStats, Quote, Trade
-from txtrader.model.order import CancelRejected, Order, OrderStatus, OrderUpdate, OrderWarning
+from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderStatus, OrderUpdate, OrderWarning
 from txtrader.model.times import iso
 
 __all__ = ["BrokerLink", "LinkOptions"]
 
 _S = OrderStatus
+_EVERY_ACCOUNT = "*"  # no account has this name: only those who may see all accounts see what is marked so
 _LOGGED = 1_000  # ids whose last log line is remembered
 
 
@@ -86,6 +89,8 @@ class BrokerLink:
         self.since = now_ns()
         self.last_up: int | None = None
         self.cancels_on_return: Callable[[], None] = lambda: None
+        self.leaving: dict[str, bool] = {}
+        """Orders whose intent is on its way to the disk; True once somebody has cancelled it."""
         self.reconciler = Reconciler(self, clock=clock, now_ns=now_ns)
         self._dead: IDelayedCall | None = None
         self._is_ending = False
@@ -109,9 +114,35 @@ class BrokerLink:
         self._is_ending = True
         self.set_word("Shutdown", "the gateway is going down")
 
-    def stop(self) -> Deferred[None]:
-        """End the link."""
-        return self.adapter.stop()
+    @returns_deferred
+    async def stop(self) -> None:
+        """End the link; nobody waits for an answer any more."""
+        await self.adapter.stop()
+        self.answers.fail_all(BrokerUnavailable("the gateway is going down"))
+
+    # --- to the broker: an adapter's bug is logged, and says nothing of what has left -------------------------------
+
+    def submit(self, order: Order) -> bool:
+        """Send a new order; tells whether it left at once."""
+        try:
+            return self.adapter.submit(order) is not False
+        except Exception:  # noqa: BLE001  a bug there: the order may have left, and waits for evidence as any other
+            self._log.failure("sending order {id}", id=order.id)
+            return True
+
+    def cancel(self, order: Order) -> None:
+        """Ask for a cancel."""
+        try:
+            self.adapter.cancel(order)
+        except Exception:  # noqa: BLE001  a bug there must not keep other cancels back; the order stays as it is
+            self._log.failure("cancelling order {id}", id=order.id)
+
+    def replace(self, order: Order, by: OrderRequest) -> None:
+        """Ask for a change."""
+        try:
+            self.adapter.replace(order, by)
+        except Exception:  # noqa: BLE001  a bug there: the change may have left, and waits for evidence
+            self._log.failure("changing order {id}", id=order.id)
 
     # --- the gate -------------------------------------------------------------------------------------------------
 
@@ -136,7 +167,7 @@ class BrokerLink:
             return
         if self.word == "ReconcileFailed":
             raise ReconcileFailed(self.reason or "the broker's positions are not ours; an admin must accept them")
-        if self.is_connected:
+        if self.is_connected and not self._is_ending:
             raise NotReady(f"{self.mode} is being reconciled")
         raise BrokerUnavailable(f"no working link to {self.mode} ({self.word})")
 
@@ -219,7 +250,7 @@ class BrokerLink:
                 self.publish_order(order, meta=meta)
                 meta = {}
         for text in change.remarks:
-            self.remark("warning", "order-remark", text)
+            self.remark("warning", "order-remark", text, account=change.account)
         for order in change.orders:
             self.answer(order)
 
@@ -271,6 +302,8 @@ class BrokerLink:
 
     def answer(self, order: Order) -> None:
         """Give the callers who wait for a word on this order what they wait for."""
+        if not order.waits_to_leave:
+            self.answers.fire(f"left:{order.id}", order)
         if order.status is not _S.PENDING_NEW:
             self.answers.fire(f"new:{order.id}", order)
         if order.status is not _S.PENDING_REPLACE:
@@ -298,8 +331,8 @@ class BrokerLink:
                 self.set_word("Initializing", status.reason)
                 self.reconciler.begin(status.reason or "connected")
             return
-        if self.word == "Up":
-            self.last_up = self._now_ns()
+        if self.word in ("Up", "ReconcileFailed") and old.state is LinkState.CONNECTED:
+            self.last_up = self._now_ns()  # since then nothing was seen
         self.reconciler.stop()
         self.set_word(status.state.value, status.reason)
         if old.state is LinkState.CONNECTED:
@@ -311,9 +344,11 @@ class BrokerLink:
         """What was sent and not answered may be live: say so at once."""
         now = self._now_ns()
         for order in self.blotter.open_orders():
-            if order.mode == self.mode and order.status is _S.PENDING_NEW:
+            if order.mode != self.mode or order.waits_to_leave:
+                continue
+            if order.status is _S.PENDING_NEW:
                 self.publish(Change(orders=(self.blotter.change(order, now, status=_S.UNKNOWN),)))
-            elif order.mode == self.mode:
+            else:
                 self.answers.fire(f"replace:{order.id}", order)
                 self.answers.fire(f"end:{order.id}", order)
 
@@ -357,15 +392,20 @@ class BrokerLink:
             return
         now = self._now_ns()
         fields = {"error_code": rejected.code, "error_message": rejected.message}
-        expected = _S.PENDING_CANCEL if rejected.request == "cancel" else _S.PENDING_REPLACE
-        if order.status is expected:
+        is_replace = rejected.request != "cancel"
+        if order.status is (_S.PENDING_REPLACE if is_replace else _S.PENDING_CANCEL):
             order = self.blotter.end_request(order, now, **fields)
         else:
-            order = self.blotter.change(order, now, **fields)
+            order = self.blotter.change(order, now, **(old_terms(order) if is_replace else {}), **fields)
+        if is_replace:
+            refused = BrokerRejected(rejected.message, broker_code=rejected.code, order=order_record(order))
+            self.answers.fail(f"replace:{order.id}", refused)
         self.publish(Change(orders=(order,)))
         said = {"request": rejected.request, "errorCode": rejected.code, "errorMsg": rejected.message}
         self._tell_of(order, "cancel-rejected", {**said, "order": order_record(order)})
-        self.answers.fire(f"end:{order.id}" if rejected.request == "cancel" else f"replace:{order.id}", order)
+        if not is_replace:
+            self.answers.fire(f"end:{order.id}", order)
+        self.reconciler.plan(self.options.unknown_quiet)
 
     def _order_of(self, report: OrderWarning | CancelRejected) -> Order | None:
         """Find the order that a remark or refusal is about; one about no order of ours is told as a notice."""
@@ -399,7 +439,8 @@ class BrokerLink:
     def accounts_changed(self, mode: str, accounts: Sequence[str]) -> None:
         """Take the accounts of the login."""
         if self.books.set_accounts(mode, accounts):
-            self._kept(self._stream.publish("accounts", "account", mode, {"accounts": list(accounts), "mode": mode}))
+            data = {"accounts": list(accounts), "mode": mode}
+            self._kept(self._stream.publish("accounts", "account", mode, data, account=_EVERY_ACCOUNT))
 
     def account_changed(self, value: AccountValue) -> None:
         """Take one figure of an account."""

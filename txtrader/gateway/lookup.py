@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from txtrader.errors import InvalidArgument, NotFound
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from txtrader.errors import BrokerUnavailable, InvalidArgument, NotFound
 from txtrader.gateway.blotter import Blotter
 from txtrader.gateway.session import Session
 from txtrader.model.order import Order, OrderStatus
 
-__all__ = ["find_order", "find_ticket"]
+if TYPE_CHECKING:
+    from txtrader.gateway.link import BrokerLink
+
+__all__ = ["find_order", "find_ticket", "link_of"]
+
+
+def link_of(links: Mapping[str, BrokerLink], order: Order) -> BrokerLink:
+    """Return an order's link; a journal may hold orders of a broker that is not there this time."""
+    link = links.get(order.mode)
+    if link is None:
+        raise BrokerUnavailable(f"no broker {order.mode} in this gateway")
+    return link
 
 
 def find_order(blotter: Blotter, session: Session, id: str) -> Order:

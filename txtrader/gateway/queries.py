@@ -246,20 +246,9 @@ class Queries:
 
     async def query_reconciliation(self, session: Session) -> dict[str, Any]:
         """Tell what the last reconciliation found, of the caller's accounts."""
-        report = dict(next(iter(self._links.values())).reconciler.report)
-        for link in self._links.values():
-            if link.reconciler.report["state"] == "failed":
-                report = dict(link.reconciler.report)
-        user = session.user
-        report["positions"] = [row for row in report["positions"] if user.sees(row["account"])]
-        for name in ("missing", "external"):
-            report[name] = [i for i in report[name] if i in self._blotter.orders and self._sees(user, i)]
-        report["recovered"] = [i for i in report["recovered"] if self._sees(user, i)]
-        return report
-
-    def _sees(self, user: User, id: str) -> bool:
-        record = self._blotter.orders.get(id) or self._blotter.executions.get(id)
-        return record is not None and user.sees(record.account)
+        reconcilers = [link.reconciler for link in self._links.values()]
+        failed = [each for each in reconcilers if each.report["state"] == "failed"]
+        return (failed or reconcilers)[0].report_for(session.user.sees)
 
     # --- instruments and market data --------------------------------------------------------------------------------
 

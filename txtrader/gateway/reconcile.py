@@ -8,6 +8,7 @@ open the gate.  Missing is not flat and not cancelled: a report that did not com
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,7 +18,7 @@ from twisted.logger import Logger
 
 from txtrader.errors import TxTraderError
 from txtrader.gateway.adapter import BrokerSnapshot
-from txtrader.gateway.blotter import Change
+from txtrader.gateway.blotter import Change, LedgerKey
 from txtrader.gateway.tasks import spawn
 from txtrader.model.order import Order, OrderStatus, Provenance
 from txtrader.model.times import SECOND, iso
@@ -30,6 +31,35 @@ __all__ = ["Reconciler"]
 _S = OrderStatus
 _POSITION_TRIES = 4
 _POSITION_PAUSE = 1.0  # seconds: a fill may stand between the executions and the positions of one snapshot
+
+
+class _Found:
+    """What one reconciliation has found so far, over its attempts."""
+
+    def __init__(self) -> None:
+        self.recovered: list[str] = []
+        self.external: list[str] = []
+        self.missing: list[str] = []
+        self.differences: list[dict[str, Any]] = []
+        self._moving: set[LedgerKey] = set()
+        self._gaps: dict[tuple[str, str], set[Decimal]] = {}
+
+    def compare(self, differences: list[dict[str, Any]], moving: set[LedgerKey]) -> None:
+        """Take the differences of one attempt, and what has moved while the broker was asked."""
+        self.differences = differences
+        self._moving = moving
+        for row in differences:
+            gap = row["ours"] - row["broker"]
+            self._gaps.setdefault((row["account"], row["instrument_id"]), set()).add(gap)
+
+    def conclusive(self) -> list[dict[str, Any]]:
+        """Return the differences that no fill under way explains: it stood still, or is always the same."""
+        moving = {(account, instrument) for _, account, instrument in self._moving}
+        return [
+            row
+            for row in self.differences
+            if (place := (row["account"], row["instrument_id"])) not in moving or len(self._gaps[place]) == 1
+        ]
 
 
 class Reconciler:
@@ -45,6 +75,9 @@ class Reconciler:
         self._next: IDelayedCall | None = None
         self._session_since: dict[str, int] = {}
         self._turn = 0
+        self._is_inconclusive = False
+        self._accounts: tuple[str, ...] = ()
+        self._failed: list[dict[str, Any]] = []
         self.report: dict[str, Any] = {
             "state": "none",
             "time": None,
@@ -92,7 +125,7 @@ class Reconciler:
             return  # stopped, or overtaken by a newer one
         self._running = None
         if self._link.is_connected:
-            waits = self._link.word == "Initializing"
+            waits = self._link.word == "Initializing" or self._is_inconclusive
             self.plan(self._link.options.reconcile_retry if waits else self._pause())
 
     def _pause(self) -> float:
@@ -106,43 +139,59 @@ class Reconciler:
 
     async def _run(self, why: str, *, opens_gate: bool) -> None:
         link = self._link
-        recovered: list[str] = []
-        external: list[str] = []
-        missing: list[str] = []
+        found = _Found()
+        self._is_inconclusive = False
         for attempt in range(_POSITION_TRIES):
             if attempt:
                 await self._sleep(_POSITION_PAUSE)
             asked_at = self._now_ns()
+            link.books.take_moved(link.mode)
             try:
                 snapshot = await link.adapter.snapshot()
             except TxTraderError as error:
-                if not link.is_connected:
-                    return
-                link.remark(
-                    "error" if opens_gate else "warning",
-                    "reconciliation-incomplete",
-                    f"the broker's reports did not come whole ({error.text}); asking again",
-                )
+                if link.is_connected:
+                    self._incomplete(error, opens_gate=opens_gate)
                 return
+            if snapshot.session != link.status.session:
+                return  # read in a session that is over; the new one has its own look
+            moving = link.books.take_moved(link.mode)
             before = set(link.blotter.orders)
-            recovered += self._apply(snapshot, asked_at)
-            external += [i for i in link.blotter.orders if i not in before]
-            missing = self._settle(snapshot, asked_at)
-            differences = self._compare(snapshot)
-            if not differences:
+            found.recovered += self._apply(snapshot, asked_at)
+            found.external += [i for i in link.blotter.orders if i not in before]
+            found.missing = self._settle(snapshot, asked_at)
+            link.cancels_on_return()
+            self._accounts = snapshot.accounts
+            found.compare(self._compare(snapshot), moving)
+            if not found.differences:
                 break
+        conclusive = found.conclusive()
+        if found.differences and not conclusive:
+            # Fills came faster than the positions: nothing is wrong that we know of, and nothing is proved.
+            self._is_inconclusive = True
+            if not link.is_up:
+                link.remark("warning", "reconciliation-incomplete", "positions move while they are read; asking again")
+            return
         self.report = {
-            "state": "failed" if differences else "ok",
+            "state": "failed" if conclusive else "ok",
             "time": iso(self._now_ns()),
-            "missing": missing,
-            "external": external,
-            "recovered": list(dict.fromkeys(recovered)),
-            "positions": differences,
+            "missing": found.missing,
+            "external": found.external,
+            "recovered": list(dict.fromkeys(found.recovered)),
+            "positions": conclusive,
         }
-        if differences:
-            self._fail(differences)
+        if conclusive:
+            self._fail(conclusive)
         elif opens_gate or link.word == "ReconcileFailed":
             self.open_gate(why)
+
+    def _incomplete(self, error: TxTraderError, *, opens_gate: bool) -> None:
+        """Say that the reports did not come whole; cancels that were kept for the broker need not wait for them."""
+        self._link.remark(
+            "error" if opens_gate else "warning",
+            "reconciliation-incomplete",
+            f"the broker's reports did not come whole ({error.text}); asking again",
+        )
+        self._link.cancels_on_return()
 
     def _sleep(self, seconds: float) -> Deferred[None]:
         call: IDelayedCall
@@ -192,7 +241,7 @@ class Reconciler:
                 continue
             if order.update_time >= asked_at:
                 continue  # it changed after the question: the next look decides
-            if order.status is _S.PENDING_NEW and order.session == snapshot.session:
+            if order.waits_to_leave or (order.status is _S.PENDING_NEW and order.session == snapshot.session):
                 continue  # on its way; its own deadline decides
             missing.append(order.id)
             if order.status is not _S.UNKNOWN:
@@ -203,14 +252,23 @@ class Reconciler:
             if self._may_be_lost(order, snapshot, now):
                 lost = link.blotter.change(order, now, status=_S.LOST, provenance=Provenance.RECONCILED)
                 link.publish(Change(orders=(lost,)))
-                link.remark("warning", "order-lost", f"no report of a new session names order {order.id}", id=order.id)
+                link.remark(
+                    "warning",
+                    "order-lost",
+                    f"no report of a new session names order {order.id}",
+                    id=order.id,
+                    account=order.account,
+                )
         return missing
 
     def _may_be_lost(self, order: Order, snapshot: BrokerSnapshot, now: int) -> bool:
         """Tell whether complete reports of a session later than the sending, and the quiet time, are there."""
         since = self._session_since.get(snapshot.session)
-        quiet = self._link.options.unknown_quiet * SECOND
-        return since is not None and order.session != snapshot.session and now - since >= quiet
+        if since is None or now - since < self._link.options.unknown_quiet * SECOND:
+            return False
+        if order.session is None:  # a stranger's: all we know is when we first saw it
+            return order.submit_time < since
+        return order.session != snapshot.session
 
     def _compare(self, snapshot: BrokerSnapshot) -> list[dict[str, Any]]:
         """Compare positions with the ledger; an account seen for the first time is taken as it is."""
@@ -226,13 +284,37 @@ class Reconciler:
             ]
         return found
 
+    def report_for(self, sees: Callable[[str | None], bool]) -> dict[str, Any]:
+        """Return the report as one may see it who `sees` certain accounts."""
+        blotter = self._link.blotter
+
+        def is_shown(id: str) -> bool:
+            record = blotter.orders.get(id) or blotter.executions.get(id)
+            return record is not None and sees(record.account)
+
+        report = dict(self.report)
+        report["positions"] = [row for row in report["positions"] if sees(row["account"])]
+        for name in ("missing", "external", "recovered"):
+            report[name] = [i for i in report[name] if is_shown(i)]
+        return report
+
+    def _tell_report(self) -> None:
+        """Tell the report, to each account what concerns it."""
+        for account in self._accounts:
+            told = {**self.report_for(lambda other, mine=account: other == mine), "account": account}  # type: ignore[misc]
+            self._link.tell("reconciliation", told, account=account)
+
     def take_positions(self, account: str, why: str) -> None:
         """Take the broker's positions of an account into the ledger."""
         link = self._link
         meta = link.books.accept(link.mode, account)
-        link.tell_with_meta(
-            "reconciliation", {**self.report, "state": "accepted", "account": account, "reason": why}, meta, account
-        )
+        told = {
+            **self.report_for(lambda other: other == account),
+            "state": "accepted",
+            "account": account,
+            "reason": why,
+        }
+        link.tell_with_meta("reconciliation", told, meta, account)
 
     def accept(self, account: str, why: str) -> None:
         """Take an account's positions on an admin's word; trading opens when nothing else differs."""
@@ -243,23 +325,24 @@ class Reconciler:
             self.open_gate("positions accepted")
 
     def _fail(self, differences: list[dict[str, Any]]) -> None:
+        """Shut the gate; the figures are told to those only who may see the account."""
         link = self._link
-        first = differences[0]
-        text = (
-            f"{len(differences)} positions differ, the first: {first['symbol']} in {first['account']}, "
-            f"ours {first['ours']}, broker {first['broker']}; accept_positions opens trading again"
-        )
-        if link.word != "ReconcileFailed":
-            link.remark("error", "reconcile-failed", text)
-            link.tell("reconciliation", self.report)
+        text = f"{len(differences)} positions differ from the ledger; accept_positions opens trading again"
+        if differences != self._failed or link.word != "ReconcileFailed":
+            for row in differences:
+                message = (
+                    f"positions differ: {row['symbol']} in {row['account']}, ours {row['ours']}, broker {row['broker']}"
+                )
+                link.remark("error", "reconcile-failed", message, account=row["account"], symbol=row["symbol"])
+            self._tell_report()
+        self._failed = differences
         link.set_word("ReconcileFailed", text)
 
     def open_gate(self, why: str) -> None:
         """Let orders pass: cancels that were kept go first, then everyone hears of it."""
         link = self._link
-        link.tell("reconciliation", self.report)
-        link.cancels_on_return()
-        if link.last_up is not None and link.word == "Initializing":
+        self._tell_report()
+        if link.last_up is not None:
             for channel in ("order", "execution", "account"):
                 link.tell(
                     "gap",

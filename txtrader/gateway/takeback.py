@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from txtrader.errors import InvalidArgument, NotFound, OutcomeUnknown
 from txtrader.gateway.blotter import Blotter, Change
 from txtrader.gateway.books import AccountBooks
 from txtrader.gateway.link import BrokerLink
-from txtrader.gateway.lookup import find_order, find_ticket
+from txtrader.gateway.lookup import find_order, find_ticket, link_of
 from txtrader.gateway.market import Market
 from txtrader.gateway.records import order_record
 from txtrader.gateway.session import Session
@@ -21,6 +22,22 @@ __all__ = ["TakeBack"]
 
 _S = OrderStatus
 _CANCEL_META = "cancel-on-return"
+
+
+class _Wish:
+    """Cancels that wait for a broker's return."""
+
+    def __init__(self, ids: Iterable[str] = (), *, is_global: bool = False) -> None:
+        self.ids = dict.fromkeys(ids)
+        self.is_global = is_global
+
+    def to_text(self) -> str:
+        return json.dumps({"ids": list(self.ids), "global": self.is_global})
+
+    @classmethod
+    def from_text(cls, text: str) -> _Wish:
+        kept = json.loads(text)
+        return cls(kept["ids"], is_global=kept["global"])
 
 
 class TakeBack:
@@ -42,6 +59,7 @@ class TakeBack:
         self._market = market
         self._now_ns = now_ns
         self._timeout = order_timeout
+        self._kept: dict[str, _Wish] = {}
 
     async def cancel_order(self, session: Session, id: str) -> Any:
         """Cancel an order; answers when the broker confirms, or the record as it stands after the timeout."""
@@ -50,8 +68,9 @@ class TakeBack:
             return order_record(order)
         if order.status is _S.STAGED:
             return self._withdraw(order, "withdrawn")
-        link = self._links[order.mode]
-        link.check_connected()
+        link = link_of(self._links, order)
+        if order.id not in link.leaving:
+            link.check_connected()
         waiting = link.answers.add(f"end:{order.id}", self._timeout)
         self._ask_cancel(link, order)
         try:
@@ -62,11 +81,14 @@ class TakeBack:
 
     def _ask_cancel(self, link: BrokerLink, order: Order) -> None:
         """Send a cancel.  It is a fact for the journal, not an intent: a cancel goes even when the disk does not."""
+        if order.id in link.leaving:  # nothing has left: whoever sends it will see, and let it be
+            link.leaving[order.id] = True
+            return
         if order.status not in (_S.UNKNOWN, _S.PENDING_CANCEL):
             before = order.status if order.status not in (_S.PENDING_NEW, _S.PENDING_REPLACE) else order.previous_status
             order = self._blotter.change(order, self._now_ns(), status=_S.PENDING_CANCEL, previous_status=before)
             link.publish(Change(orders=(order,)))
-        link.adapter.cancel(order)
+        link.cancel(order)
 
     async def reject_ticket(self, session: Session, id: str, reason: str) -> Any:
         """Withdraw a ticket."""
@@ -80,7 +102,7 @@ class TakeBack:
             provenance=Provenance.LOCAL_DENY,
             error_message=reason or "withdrawn",
         )
-        self._links[ticket.mode].publish(Change(orders=(rejected,)))
+        link_of(self._links, ticket).publish(Change(orders=(rejected,)))
         return order_record(rejected)
 
     async def global_cancel(self, session: Session) -> Any:
@@ -102,7 +124,8 @@ class TakeBack:
         chosen = [
             order
             for order in self._blotter.open_orders()
-            if session.user.sees(order.account)
+            if order.mode in self._links
+            and session.user.sees(order.account)
             and (account is None or order.account == account)
             and (symbol is None or order.symbol == symbol)
         ]
@@ -110,14 +133,16 @@ class TakeBack:
             link = self._links[order.mode]
             if order.status is _S.STAGED:
                 self._withdraw(order, "withdrawn")
-            elif link.is_connected:
+            elif link.is_connected or order.id in link.leaving:
                 self._ask_cancel(link, order)
         for mode, link in self._links.items():
             if link.is_connected:
                 if is_global:
                     link.adapter.cancel_all()
             else:
-                kept = [order.id for order in chosen if order.mode == mode and order.status is not _S.STAGED]
+                kept = [
+                    o.id for o in chosen if o.mode == mode and o.status is not _S.STAGED and o.id not in link.leaving
+                ]
                 self._keep_cancels(link, kept, is_global=is_global)
         return {"requested": len(chosen), "ids": [order.id for order in chosen]}
 
@@ -129,49 +154,47 @@ class TakeBack:
                 self._ask_cancel(link, order)
 
     def _keep_cancels(self, link: BrokerLink, ids: list[str], *, is_global: bool) -> None:
-        """The broker is away: the cancels wait, durably, and go before the gate opens again."""
-        if ids or is_global:
-            text = json.dumps({"ids": ids, "global": is_global})
-            meta = {f"{_CANCEL_META}|{link.mode}": text}
-            link.tell_with_meta(
-                "warning",
-                {
-                    "severity": "warning",
-                    "code": "cancels-kept",
-                    "message": f"{len(ids)} cancels wait for the broker",
-                    "mode": link.mode,
-                },
-                meta,
-                None,
-            )
-            self.keep(link.mode, text)
-
-    def keep(self, mode: str, text: str) -> None:
-        """Remember cancels (as journaled in meta) for the broker's return."""
-        if not text:
+        """The broker is away: the cancels wait, durably, and go as soon as it is back."""
+        if not ids and not is_global:
             return
-        wish = json.loads(text)
-        link = self._links[mode]
-        earlier = link.cancels_on_return
+        wish = self._kept.setdefault(link.mode, _Wish())
+        wish.ids.update(dict.fromkeys(ids))
+        wish.is_global |= is_global
+        link.cancels_on_return = partial(self._send_kept, link)
+        link.tell_with_meta(
+            "warning",
+            {
+                "severity": "warning",
+                "code": "cancels-kept",
+                "message": f"{len(wish.ids)} cancels wait for the broker",
+                "mode": link.mode,
+            },
+            {f"{_CANCEL_META}|{link.mode}": wish.to_text()},
+            None,
+        )
 
-        def run() -> None:
-            earlier()
-            for order_id in wish["ids"]:
-                order = self._blotter.orders.get(order_id)
-                if order is not None and order.is_open:
-                    self._ask_cancel(link, order)
-            if wish["global"]:
-                link.adapter.cancel_all()
-            link.cancels_on_return = lambda: None
-            done = {"severity": "warning", "code": "cancels-sent", "message": "kept cancels were sent", "mode": mode}
-            link.tell_with_meta("warning", done, {f"{_CANCEL_META}|{mode}": ""}, None)
-
-        link.cancels_on_return = run
+    def _send_kept(self, link: BrokerLink) -> None:
+        """Send the cancels that waited for the broker."""
+        wish = self._kept.pop(link.mode, None)
+        link.cancels_on_return = lambda: None
+        if wish is None:
+            return
+        for order_id in wish.ids:
+            order = self._blotter.orders.get(order_id)
+            if order is not None and order.is_open:
+                self._ask_cancel(link, order)
+        if wish.is_global:
+            link.adapter.cancel_all()
+        done = {"severity": "warning", "code": "cancels-sent", "message": "kept cancels were sent", "mode": link.mode}
+        link.tell_with_meta("warning", done, {f"{_CANCEL_META}|{link.mode}": ""}, None)
 
     def restore(self, meta: Mapping[str, str]) -> None:
         """Take kept cancels out of the journal's meta rows."""
-        for mode in self._links:
-            self.keep(mode, meta.get(f"{_CANCEL_META}|{mode}", ""))
+        for mode, link in self._links.items():
+            text = meta.get(f"{_CANCEL_META}|{mode}", "")
+            if text:
+                self._kept[mode] = _Wish.from_text(text)
+                link.cancels_on_return = partial(self._send_kept, link)
 
     async def resolve_order(self, session: Session, id: str, reason: str) -> Any:
         """Declare an Unknown order lost, on the operator's word."""
@@ -181,7 +204,7 @@ class TakeBack:
         lost = self._blotter.change(
             order, self._now_ns(), status=_S.LOST, provenance=Provenance.OPERATOR, error_message=reason or None
         )
-        self._links[order.mode].publish(Change(orders=(lost,)))
+        link_of(self._links, order).publish(Change(orders=(lost,)))
         return order_record(lost)
 
     def _own(self, session: Session, account: str) -> str:

@@ -91,6 +91,8 @@ def digest_of(terms: Mapping[str, Any], account: str) -> str:
     shown = {
         "tif": TimeInForce.DAY.value,
         "extended_hours": False,
+        "stage": False,
+        "what_if": False,
         **{name: _canonical(value) for name, value in terms.items() if name not in ("force", "client_order_id")},
         "account": account,
     }

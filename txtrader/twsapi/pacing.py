@@ -42,12 +42,16 @@ _ROUNDING = 1e-6  # seconds: a timer may come that much before the instant it wa
 
 
 class Queued:
-    """Something that waits to be sent; `withdraw` takes it back while it has not left."""
+    """Something that waits to be sent; `withdraw` takes it back while it has not left.
 
-    __slots__ = ("_send", "has_left", "is_withdrawn")
+    `on_left`, if set, is called when it has left.
+    """
+
+    __slots__ = ("_send", "has_left", "is_withdrawn", "on_left")
 
     def __init__(self, send: Callable[[], None]) -> None:
         self._send = send
+        self.on_left: Callable[[], None] | None = None
         self.has_left = False
         self.is_withdrawn = False
 
@@ -62,6 +66,8 @@ class Queued:
         """Send it."""
         self.has_left = True
         self._send()
+        if self.on_left is not None:
+            self.on_left()
 
 
 class Pacer:
