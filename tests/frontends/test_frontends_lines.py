@@ -71,15 +71,23 @@ async def test_what_is_no_text_before_login_gets_the_same(tmp_path, data):
         assert await client.closed() == [".Authorization required!"]
 
 
-@pytest.mark.parametrize("data", [b"x" * 9000, b"\n" * 9000, b"auth " + b"y" * 8200 + b"\n"])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"x" * 9000, "a line is longer than 8192 bytes"),
+        (b"auth " + b"y" * 8200 + b"\n", "a line is longer than 8192 bytes"),
+        (b"\n" * 9000, "more than 8192 bytes of blank lines"),
+        (b" \r\n" * 3000, "more than 8192 bytes of blank lines"),
+    ],
+)
 @pytest_twisted.ensureDeferred
-async def test_a_flood_before_login_is_too_large(tmp_path, data):
+async def test_a_flood_before_login_is_too_large(tmp_path, data, reason):
     async with open_room(tmp_path) as room:
         client = await room.connect()
         await client.line()
         client.pump.transport.write(data)
         (line,) = await client.closed()
-        assert line == ".error too-large: a line is longer than 8192 bytes"
+        assert line == f".error too-large: {reason}"
 
 
 @pytest_twisted.ensureDeferred
@@ -324,6 +332,15 @@ async def test_a_line_too_long_after_login_is_said_and_closed(tmp_path):
         client.pump.transport.write(b"x" * 70000)
         (line,) = await client.closed()
         assert line == ".error too-large: a line is longer than 65536 bytes"
+
+
+@pytest_twisted.ensureDeferred
+async def test_blank_lines_after_login_say_nothing_however_many(tmp_path):
+    async with open_room(tmp_path) as room:
+        client = await room.log_in({"channels": []})
+        client.pump.transport.write(b"\n" * 300_000 + b"   \n \r\n")
+        client.send("status")
+        assert await client.line() == ".status: Up"
 
 
 @pytest_twisted.ensureDeferred

@@ -280,8 +280,10 @@ TARGETS = st.sampled_from(
 )
 VERSIONS = st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/11", b"", b"\0", b"HTTP/1.1 x"])
 NAMES = st.sampled_from(
-    [b"Host", b"Content-Length", b"Transfer-Encoding", b"Cookie", b"Expect", b"Connection", b"Upgrade", b"Origin", b""]
-    + [b"Authorization", b" ", b"\0", b"\xff"]
+    [
+        *(b"Host", b"Content-Length", b"Transfer-Encoding", b"Cookie", b"Expect", b"Connection", b"Upgrade", b"Origin"),
+        *(b"Authorization", b"", b" ", b"\0", b"\xff"),
+    ]
 )
 VALUES = st.one_of(
     st.sampled_from([b"localhost", b"3", b"0", b"-1", b"9" * 18, b"9" * 5000, "\u0663".encode(), b"chunked", b"gzip"])
@@ -289,8 +291,10 @@ VALUES = st.one_of(
     st.binary(max_size=20),
 )
 BODIES = st.sampled_from(
-    [b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc", b"F" * 20 + b"\r\n", b"3;x\r\nabc\r\n", b"\r\n" * 20]
-    + [b"3\r\nabcdef", b"0\r\nX: y\r\n\r\n", b"3\r\nabc\r\n0\r\n" + b"a" * 20000]
+    [
+        *(b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"-3\r\nabc", b"F" * 20 + b"\r\n", b"3;x\r\nabc\r\n", b"\r\n" * 20),
+        *(b"3\r\nabcdef", b"0\r\nX: y\r\n\r\n", b"3\r\nabc\r\n0\r\n" + b"a" * 20000),
+    ]
 )
 HEADERS = st.lists(st.tuples(NAMES, st.sampled_from([b": ", b":", b" : ", b""]), VALUES).map(b"".join), max_size=5)
 

@@ -35,6 +35,13 @@ def test_blank_lines_say_nothing():
     session = LineSession()
     session.receive_data(b"\n\r\n\nx\n\n")
     assert events(session) == ["x"]
+    assert session.blanks == 5
+
+
+def test_a_line_of_blanks_is_a_blank_line():
+    session = LineSession()
+    session.receive_data(b" \n   \r\n x \n  \n")
+    assert events(session) == [" x "]
 
 
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), min_size=1)), st.data())
@@ -112,7 +119,17 @@ def test_a_flood_of_newlines_ends_like_one_long_line():
     session = LineSession(limit=100)
     session.receive_data(b"\n" * 99 + b"x\n" + b"\n" * 101)
     assert session.next_event() == "x"
-    with pytest.raises(RemoteProtocolError):
+    with pytest.raises(RemoteProtocolError, match="more than 100 bytes of blank lines"):
+        session.next_event()
+
+
+def test_who_is_trusted_may_send_blank_lines_for_ever():
+    session = LineSession(limit=100, bounds_blanks=False)
+    for _ in range(10):
+        session.receive_data(b"\n" * 60 + b" " * 80 + b"\n")
+        assert session.next_event() is None
+    session.receive_data(b" " * 101 + b"\n")
+    with pytest.raises(RemoteProtocolError, match="a line is longer than 100 bytes"):
         session.next_event()
 
 

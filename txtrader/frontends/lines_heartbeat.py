@@ -7,6 +7,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from txtrader.frontends.lines_feed import Feed
+from txtrader.wire.line import LineSession
 
 __all__ = ["Heartbeat"]
 
@@ -14,13 +15,22 @@ _LEAST = 0.01  # seconds between two looks
 
 
 class Heartbeat:
-    """Watches both directions.  `beat()` sends a heartbeat, `too_silent(seconds)` is called once the client is gone."""
+    """Watches both directions; blank lines, which `lines` keeps to itself, are a sign of life, too.
+
+    `beat()` sends a heartbeat, `too_silent(seconds)` is called once the client is gone."""
 
     def __init__(
-        self, clock: IReactorTime, feed: Feed, beat: Callable[[], None], too_silent: Callable[[float], None]
+        self,
+        clock: IReactorTime,
+        feed: Feed,
+        lines: LineSession,
+        beat: Callable[[], None],
+        too_silent: Callable[[float], None],
     ) -> None:
         self._clock = clock
         self._feed = feed
+        self._lines = lines
+        self._blanks = 0
         self._beat = beat
         self._too_silent = too_silent
         self._interval = 0.0
@@ -51,6 +61,9 @@ class Heartbeat:
     def _look(self) -> None:
         interval = self._interval
         now = self._clock.seconds()
+        if self._blanks != self._lines.blanks:
+            self._blanks = self._lines.blanks
+            self._last_in = now
         if now - self._last_in >= 2 * interval:
             self._timer = None
             self._too_silent(2 * interval)

@@ -3,13 +3,15 @@ r"""Lines of text, both roles: bytes in, lines out, in linear time.
     -> limitorder IBM 12.50 100\n
     <- tws.order: {"id":"TX-7K2M-000042",...}\r\n
 
-A line ends with LF; one CR before it is dropped; blank lines say nothing.  Text is UTF-8 of printable characters: a
-line with anything else in it is reported as `MalformedLine`, and the conversation goes on.  Only a line over the
-limit is a violation.  What stands after the last LF when the peer ends is no line and is forgotten.
+A line ends with LF; one CR before it is dropped; blank lines, and lines of nothing but blanks, say nothing.  Text is
+UTF-8 of printable characters: a line with anything else in it is reported as `MalformedLine`, and the conversation
+goes on.  Only a line over the limit is a violation.  What stands after the last LF when the peer ends is no line and
+is forgotten.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 
 import msgspec
@@ -29,18 +31,23 @@ class LineSession:
     """One end of a conversation in lines: events are `str` and `MalformedLine`, messages are `str` or `bytes`.
 
     `limit` is the greatest length of a line in bytes, without its end; it may be changed at any time and holds for
-    the lines that have not been delivered.  Blank lines count, too: of a run of them together with the line that
-    follows no more than `limit` bytes are taken, so that a flood of newlines ends like one long line.
+    the lines that have not been delivered.  With `bounds_blanks` a run of blank lines may not have more bytes
+    either, so that a flood of newlines ends like one long line; without it they may come for ever, as a sign of
+    life.  `blanks` counts their bytes.
 
     The buffer holds the data of one `receive_data` and one unfinished line: at most `limit` bytes of it before the
     violation is seen.
     """
 
-    def __init__(self, limit: int = 8192) -> None:
+    __slots__ = ("_blanks_before", "_is_ended", "_lines", "_output", "_partial", "blanks", "bounds_blanks", "limit")
+
+    def __init__(self, limit: int = 8192, *, bounds_blanks: bool = True) -> None:
         self.limit = limit
+        self.bounds_blanks = bounds_blanks
+        self.blanks = 0
         self._lines: deque[bytes] = deque()
         self._partial = bytearray()
-        self._blank = 0  # bytes of blank lines since the last line
+        self._blanks_before = 0  # `blanks` when the last line came
         self._output: list[bytes] = []
         self._is_ended = False
 
@@ -67,19 +74,22 @@ class LineSession:
         """Return the next line without its end; raises RemoteProtocolError for one that is too long."""
         lines = self._lines
         limit = self.limit
+        blanks = self.blanks
+        most = self._blanks_before + limit if self.bounds_blanks else sys.maxsize
         while lines:
             line = lines.popleft()
-            if not line or line == b"\r":
-                self._blank += len(line) + 1
-                if self._blank > limit:
-                    self._violate()
-                continue
-            if len(line) > limit and len(line) - line.endswith(b"\r") > limit:
-                self._violate()
-            self._blank = 0
-            return _decode(line)
+            if line:
+                if len(line) > limit and len(line) - line.endswith(b"\r") > limit:
+                    self._violate(f"a line is longer than {limit} bytes")
+                if not line.isspace() or line.removesuffix(b"\r").strip(b" "):
+                    self.blanks = self._blanks_before = blanks
+                    return _decode(line)
+            blanks += len(line) + 1
+            if blanks > most:
+                self._violate(f"more than {limit} bytes of blank lines")
+        self.blanks = blanks
         if len(self._partial) > limit + 1:
-            self._violate()
+            self._violate(f"a line is longer than {limit} bytes")
         return None
 
     def send(self, message: str | bytes) -> None:
@@ -104,11 +114,11 @@ class LineSession:
     def handle_timeout(self, now: float) -> None:
         """Do nothing: lines know no time."""
 
-    def _violate(self) -> None:
+    def _violate(self, reason: str) -> None:
         self._is_ended = True
         self._lines.clear()
         self._partial.clear()
-        raise RemoteProtocolError(f"a line is longer than {self.limit} bytes")
+        raise RemoteProtocolError(reason)
 
 
 def _decode(line: bytes) -> str | MalformedLine:
