@@ -186,8 +186,8 @@ class Room:
             await deferLater(reactor, 0.002, lambda: None)
 
 
-def make_broker() -> MemoryBroker:
-    return MemoryBroker([IBM, MSFT], now_ns=time.time_ns, accounts=("DU1", "DU2"))
+def make_broker(accounts: tuple[str, ...] = ("DU1", "DU2")) -> MemoryBroker:
+    return MemoryBroker([IBM, MSFT], now_ns=time.time_ns, accounts=accounts)
 
 
 @asynccontextmanager

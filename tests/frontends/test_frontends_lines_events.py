@@ -126,6 +126,7 @@ async def test_options_change_what_comes_without_a_new_login(tmp_path):
         {"resume": {"order": {"epoch": "e", "seq": 1, "tag": "t"}}, "channels": ["execution"]},
         {"snapshot": ["quote"]},
         {"account": "NOBODYS"},
+        {"accounts": ["DU1", "NOBODYS"]},
         {"cod": "session"},
         '{"sequence":true,"sequence":false}',
         '{"sequence":tru',
@@ -139,6 +140,20 @@ async def test_a_bad_option_is_named_and_closes(tmp_path, options):
         client.send(f"auth alice wonderland {text}")
         lines = await client.closed()
         assert lines[1].startswith(".error invalid-argument: ") and len(lines) == 2
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_filter_by_foreign_accounts_is_refused_as_one_by_accounts_that_are_not(tmp_path, is_ready):
+    accounts = ("DU1", "DU2") if is_ready else ()  # as long as the broker has told none
+    async with open_room(tmp_path, make_broker(accounts)) as room:
+        for account in ("DU1", "NOBODYS"):
+            client = await room.connect()
+            client.send(f'auth bob builder {{"accounts":["{account}"]}}')
+            assert (await client.closed())[1:] == [f".error invalid-argument: accounts: unknown account {account}"]
+        client = await room.log_in({"accounts": ["DU2"]}, user="bob")
+        assert (await client.ask('options {"accounts":["DU1"]}')).startswith(".error invalid-argument: accounts: ")
+        assert (await client.ask('options {"accounts":[]}')).startswith(".options: ")
 
 
 # --- sequence, resume, snapshot ---------------------------------------------------------------------------------------
@@ -313,6 +328,40 @@ async def test_conflated_quotes_tell_how_many_were_left_out(tmp_path):
         assert total > 10
 
 
+@pytest.mark.parametrize(
+    ("away", "back"),
+    [
+        ("del IBM", "add IBM"),
+        ('options {"symbols":["MSFT"]}', 'options {"symbols":"user"}'),
+        ('options {"channels":[]}', 'options {"channels":["quote"]}'),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_what_was_not_wanted_is_not_counted_as_dropped(tmp_path, away, back):
+    async with open_room(tmp_path) as room:
+        other = await room.log_in({"channels": ["quote"], "symbols": ["IBM"]}, user="victor")
+        await other.ask("add IBM")
+        client = await room.log_in({"sequence": True, "channels": ["quote"]})
+        await client.ask("add IBM")
+        await client.ask("add MSFT")
+        for bid in (3, 6):  # at first with another who keeps the symbol counted, then without
+            for n in range(3):
+                room.broker.quote("IBM", f"{bid + n}", "20")
+            while (await client.json("memory.quote.IBM: "))["bid"] != bid + 2:
+                pass
+            await client.ask(away)
+            for n in range(3):
+                room.broker.quote("IBM", f"{bid + n}", "20")
+            await client.ask(back)
+            room.broker.quote("IBM", "9", "20")
+            quotes = [await client.json("memory.quote.IBM: ")]
+            while quotes[-1]["bid"] != 9:
+                quotes.append(await client.json("memory.quote.IBM: "))
+            assert [quote["dropped"] for quote in quotes] == [0] * len(quotes)
+            other.pump.abort()
+            await other.closed()
+
+
 # --- heartbeat, slow readers, shutdown --------------------------------------------------------------------------------
 
 
@@ -326,6 +375,16 @@ async def test_a_silent_gateway_beats_and_a_silent_client_is_closed(tmp_path):
         await client.json(".heartbeat: ")
         await client.closed()
         assert room.frontends["tcp"].connections == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_blank_line_is_a_sign_of_life(tmp_path):
+    async with open_room(tmp_path) as room:
+        client = await room.log_in({"heartbeat": 1, "channels": []})
+        for _ in range(3):
+            await client.json(".heartbeat: ")
+            client.pump.transport.write(b"\n")
+        assert await client.ask("status") == ".status: Up"
 
 
 async def stuck_client(room: Room, options: str = "") -> Client:

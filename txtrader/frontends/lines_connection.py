@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from enum import Enum, auto
 from typing import Any
 
@@ -12,7 +12,15 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from txtrader.errors import InternalError, InvalidArgument, Throttled, TooLarge, TxTraderError, Unauthenticated
+from txtrader.errors import (
+    InternalError,
+    InvalidArgument,
+    NotReady,
+    Throttled,
+    TooLarge,
+    TxTraderError,
+    Unauthenticated,
+)
 from txtrader.frontends.base import Shared
 from txtrader.frontends.door import Visit
 from txtrader.frontends.jsontext import encode, parse_sequence
@@ -242,16 +250,16 @@ class LineConnection:
         options = parse_login_options(text)
         self._visit.logged_in()
         session = self._session = self._gateway.open_session(user, frontend="lines", peer=self._address)
-        if options.account is not None and not await self._set_account(options.account):
-            raise InvalidArgument("unknown account", path="account")
-        if self._stage is _Stage.GONE:
-            return
+        self._check_accounts(options)
+        if options.account is not None:
+            self._change_account(options.account)
         if self._shared.settings.log_cxn_events:
             self._log.info("lines: {who} logged in", who=self)
         if options.legacy:
             self._forms = LegacyForms(self._gateway.modes[0], self._spell)
         self._options = options
         self._lines.limit = _LIMIT_AFTER
+        self._lines.bounds_blanks = False
         self._say(f".Authorized {self._gateway.modes[0]}\n".encode("ascii"))
         assert self.pump.outbound is not None
         feed = self._feed = Feed(
@@ -259,13 +267,32 @@ class LineConnection:
         )
         self._stage = _Stage.OPEN
         feed.open()
-        self._heartbeat = Heartbeat(self._clock, feed, self._send_beat, self._too_silent)
+        self._heartbeat = Heartbeat(self._clock, feed, self._lines, self._send_beat, self._too_silent)
         self._heartbeat.set(options.heartbeat)
 
-    async def _set_account(self, account: str) -> bool:
+    def _ask_now(self, operation: str, *arguments: str) -> Any:
+        """Run an operation that the gateway answers in this turn."""
         assert self._session is not None
-        found: bool = await self._gateway.execute(self._session, bind("set_account", [account]))
-        return found
+        answers: list[Any] = []
+        self._gateway.execute(self._session, bind(operation, arguments)).addBoth(answers.append)
+        (answer,) = answers
+        if isinstance(answer, Failure):
+            answer.raiseException()
+        return answer
+
+    def _check_accounts(self, options: LineOptions) -> None:
+        """Refuse a filter by accounts that the user has not; before the broker has told any, nobody can know."""
+        if options.accounts is None:
+            return
+        assert self._session is not None
+        known: Container[str]
+        try:
+            known = self._ask_now("query_accounts")
+        except NotReady:
+            known = options.accounts if self._session.user.accounts is None else self._session.user.accounts
+        for account in options.accounts:
+            if account not in known:
+                raise InvalidArgument(f"unknown account {account}", path="accounts")
 
     def _spell(self, symbol: Any) -> str:
         assert self._session is not None
@@ -368,6 +395,8 @@ class LineConnection:
         if len(values) != 1 or not isinstance(values[0], dict):
             raise usage_error(LOCAL_WORDS["options"])
         options = parse_options(values[0], self._options, live=True)
+        if "accounts" in values[0]:
+            self._check_accounts(options)
         if "account" in values[0]:
             self._change_account(options.account)
         self._options = options
@@ -378,17 +407,12 @@ class LineConnection:
         return b".options: " + encode(options.shown())
 
     def _change_account(self, account: str | None) -> None:
-        """Set the current account at once: the answer of the gateway is there in this turn, or it is refused."""
+        """Set the session's current account."""
         assert self._session is not None
         if account is None:
             self._session.account = None
             return
-        answers: list[Any] = []
-        self._gateway.execute(self._session, bind("set_account", [account])).addBoth(answers.append)
-        answer = answers[0] if answers else False
-        if isinstance(answer, Failure):
-            answer.raiseException()
-        if answer is not True:
+        if self._ask_now("set_account", account) is not True:
             raise InvalidArgument("unknown account", path="account")
 
     def _resume(self, rest: str) -> bytes:

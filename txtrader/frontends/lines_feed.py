@@ -69,7 +69,8 @@ class Feed:
             options.for_stream(),
             self._sequenced if options.sequence else self._legacy if options.legacy else self._plain,
             drained=self._out.when_free,
-            lost=lambda failure: self._break(failure),
+            lost=self._break,
+            unwanted=self._unwanted if options.sequence else None,
         )
         for channel, point in options.resume.items():
             self.resume(channel, point)
@@ -148,6 +149,9 @@ class Feed:
         self._out.write_latest(place, numbered_line(event, dropped), (event, dropped))
         if self.watches_time:
             self.last_out = self._clock.seconds()
+
+    def _unwanted(self, channel: str, symbol: str | None) -> None:
+        self._seen.pop((channel, symbol), None)
 
     def _durable_line(self, event: StatusEvent, line: bytes) -> None:
         self._write(line)

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from txtrader.gateway.stream import EventStream
     from txtrader.gateway.stream_channel import DurableChannel
 
-__all__ = ["Deliver", "Drained", "Lost", "Subscription"]
+__all__ = ["Deliver", "Drained", "Lost", "Subscription", "Unwanted"]
 
 Deliver = Callable[[StatusEvent, int | None], None]
 Drained = Callable[[], Deferred[None]]
 Lost = Callable[[Failure], None]
+Unwanted = Callable[[str, str | None], None]
 
 _PAGE = 256  # events told at once to one who catches up
 
@@ -52,6 +53,7 @@ class Subscription:
         "_interests",
         "_lost",
         "_stream",
+        "_unwanted",
         "deliver",
         "is_open",
         "options",
@@ -68,6 +70,7 @@ class Subscription:
         deliver: Deliver,
         drained: Drained | None,
         lost: Lost | None,
+        unwanted: Unwanted | None,
     ) -> None:
         self._stream = stream
         self.session = session
@@ -75,6 +78,7 @@ class Subscription:
         self.deliver = deliver
         self._drained = drained
         self._lost = lost
+        self._unwanted = unwanted
         self._accounts: frozenset[str] | None = None
         self._feeds: dict[str, _Feed] = {}
         self._interests: dict[tuple[str, str | None], Receiver] = {}
@@ -120,6 +124,8 @@ class Subscription:
         for pair, receiver in old.items():
             if wanted.get(pair) is not receiver:
                 self._stream.interests[pair[0]].discard(pair[1], receiver)
+            if pair not in wanted and self._unwanted is not None:
+                self._unwanted(*pair)
 
     def _wanted(self) -> list[tuple[str, str | None]]:
         symbols = self.options.symbols
@@ -158,6 +164,8 @@ class Subscription:
                 receiver = self._interests.pop((channel, symbol), None)
                 if receiver is not None:
                     index.discard(symbol, receiver)
+                    if self._unwanted is not None:
+                        self._unwanted(channel, symbol)
             if self._conflator is not None:
                 self._conflator.forget(symbol)
 
