@@ -44,7 +44,10 @@ def test_a_line_of_blanks_is_a_blank_line():
     assert events(session) == [" x "]
 
 
-@given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"]), min_size=1)), st.data())
+LINES = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "Zs"])).filter(str.strip)
+
+
+@given(st.lists(LINES), st.data())
 def test_any_cut_of_the_bytes_gives_the_same_lines(lines: list[str], data: st.DataObject):
     stream = "".join(f"{line}\n" for line in lines).encode()
     session = LineSession()
