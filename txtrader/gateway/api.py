@@ -50,7 +50,8 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     default_route: dict[str, Any] | None = None  # {name: parameters or None}
     shutdown_cancel: bool = False  # cancel the clients' working orders when the daemon stops
     seconds_tick: bool = False
-    retention: float = 7 * 86_400.0  # how long an order that is over is kept in the books, with its key
+    retention: float = 7 * 86_400.0 + 3600.0
+    """How long an order that is over is kept in the books, with its key: longer than in the journal."""
     market: MarketOptions = msgspec.field(default_factory=lambda: MarketOptions(timezone=ZoneInfo("America/New_York")))
     link: LinkOptions = msgspec.field(default_factory=LinkOptions)
 

@@ -199,6 +199,9 @@ class GatewayService(Daemon):
         self.started("ports.json", lambda: os.unlink(path))
 
 
+_LINGER = 3600.0  # seconds that the books remember longer than the journal, which forgets in rounds
+
+
 def gateway_options(settings: Settings) -> GatewayOptions:
     """Translate the settings into what the gateway wants to know."""
     return GatewayOptions(
@@ -207,6 +210,7 @@ def gateway_options(settings: Settings) -> GatewayOptions:
         default_route=settings.api_route,
         shutdown_cancel=settings.shutdown_cancel,
         seconds_tick=settings.enable_seconds_tick,
+        retention=settings.key_retention + _LINGER,
         market=MarketOptions(
             timezone=ZoneInfo(settings.api_timezone),
             max_symbols=settings.max_symbols,
