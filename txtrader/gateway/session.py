@@ -30,7 +30,22 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Session:
-    """What one caller has set: current account, route, primary exchanges, symbols.  Nothing of it is shared."""
+    """What one caller has set: current account, route, primary exchanges, symbols.  Nothing of it is shared.
+
+    There are thousands, and most set nothing: the collections are made when they are first asked for.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_primary_exchanges",
+        "_symbols",
+        "account",
+        "frontend",
+        "is_open",
+        "peer",
+        "route",
+        "user",
+    )
 
     def __init__(self, user: User, *, frontend: str, peer: str) -> None:
         self.user = user
@@ -38,9 +53,28 @@ class Session:
         self.peer = peer
         self.account: str | None = None
         self.route: dict[str, Any] | None = None
-        self.primary_exchanges: dict[str, str] = {}
-        self.symbols: set[str] = set()
+        self._primary_exchanges: dict[str, str] | None = None
+        self._symbols: set[str] | None = None
         self.is_open = True
+
+    @property
+    def primary_exchanges(self) -> dict[str, str]:
+        """The exchanges that plain names mean, by symbol."""
+        if self._primary_exchanges is None:
+            self._primary_exchanges = {}
+        return self._primary_exchanges
+
+    @property
+    def symbols(self) -> set[str]:
+        """The symbols whose market data the session has asked for."""
+        if self._symbols is None:
+            self._symbols = set()
+        return self._symbols
+
+    @property
+    def has_symbols(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._symbols)
 
     def __repr__(self) -> str:
         return f"<Session {self.user.name}@{self.frontend} {self.peer}>"

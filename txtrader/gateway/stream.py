@@ -99,7 +99,7 @@ class EventStream:
         self.interests = {channel: InterestIndex() for channel in CHANNELS if channel not in DURABLE_CHANNELS}
         self.refusals = 0  # publishes that failed: what was cut before them may show what never happened
         self._snapshots: dict[str, Callable[[User], Any]] = {}
-        self._subscriptions: dict[Session, list[Subscription]] = {}
+        self._subscriptions: dict[Session, tuple[Subscription, ...]] = {}
         self._symbols: dict[Session, set[str]] = {}
         self._of_user: dict[str, dict[Session, None]] = {}
         self._transaction: _Transaction | None = None
@@ -250,23 +250,24 @@ class EventStream:
         data comes no longer: what others are told meanwhile, and counts in `n`, was not missed.
         """
         subscription = Subscription(self, session, options, deliver, drained, lost, unwanted)
-        self._know(session, session.symbols)
-        self._subscriptions.setdefault(session, []).append(subscription)
+        self._know(session, session.symbols if session.has_symbols else ())
+        self._subscriptions[session] = (*self._subscriptions.get(session, ()), subscription)
         subscription.open()
         return subscription
 
     def unsubscribed(self, subscription: Subscription) -> None:
         """Forget a closed subscription; called by `Subscription.close`."""
-        of_session = self._subscriptions.get(subscription.session, [])
-        if subscription in of_session:
-            of_session.remove(subscription)
-        if not of_session:
-            self._subscriptions.pop(subscription.session, None)
-            self._forget_if_idle(subscription.session)
+        session = subscription.session
+        others = tuple(each for each in self._subscriptions.get(session, ()) if each is not subscription)
+        if others:
+            self._subscriptions[session] = others
+        else:
+            self._subscriptions.pop(session, None)
+            self._forget_if_idle(session)
 
     def session_closed(self, session: Session) -> None:
         """Close what a session subscribed and forget its symbols; may be called twice."""
-        for subscription in list(self._subscriptions.get(session, ())):
+        for subscription in self._subscriptions.get(session, ()):
             subscription.close()
         for symbol in list(self._symbols.get(session, ())):
             self.symbol_removed(session, symbol)
@@ -276,9 +277,9 @@ class EventStream:
         self._know(session, (symbol,))
 
     def _know(self, session: Session, symbols: set[str] | tuple[str, ...]) -> None:
-        known = self._symbols.setdefault(session, set())
         self._of_user.setdefault(session.user.name, {})[session] = None
         for symbol in symbols:
+            known = self._symbols.setdefault(session, set())
             if symbol not in known:
                 known.add(symbol)
                 for subscription in self._listeners(session):

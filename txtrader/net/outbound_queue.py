@@ -35,24 +35,6 @@ class _Latest:
         self.dropped = 0
 
 
-@implementer(IPullProducer)
-class _Refill:
-    """Lets the transport ask an `Outbound` for more each time it has run dry."""
-
-    __slots__ = ("_outbound", "is_armed")
-
-    def __init__(self, outbound: Outbound) -> None:
-        self._outbound = outbound
-        self.is_armed = False  # Twisted asks once while it registers: that says nothing about the socket
-
-    def resumeProducing(self) -> None:
-        if self.is_armed:
-            self._outbound.refill()
-
-    def stopProducing(self) -> None:
-        pass  # the protocol hears of the loss by connectionLost
-
-
 @implementer(IPushProducer)
 class _Valve:
     """Hears from a transport that is no plain socket when its own buffer is full, and when it is empty again."""
@@ -71,16 +53,20 @@ class _Valve:
         pass  # the protocol hears of the loss by connectionLost
 
 
+@implementer(IPullProducer)
 class Outbound:
     """What waits for one client.  Made by `OutboundPool.attach`.
 
     `on_slow(reason)` is called once when the client is being let go; what it returns is sent as the last words, as
     best effort.  `respell(source, dropped)` gives the bytes of a piece that stands for `dropped` earlier ones; it is
-    not asked for pieces whose source is None.
+    not asked for pieces whose source is None, and may be set later.
+
+    A plain socket's transport asks it for more each time that it has run dry.
     """
 
     __slots__ = (
         "_close_at",
+        "_is_armed",
         "_is_closing",
         "_is_open",
         "_latest",
@@ -88,17 +74,17 @@ class Outbound:
         "_pool",
         "_progress",
         "_queue",
-        "_refill",
-        "_respell",
         "_rest",
         "_send",
         "_serial",
         "_transport",
         "_turn",
+        "_valve",
         "_waiting",
         "is_blocked",
         "is_stalled",
         "queued",
+        "respell",
     )
 
     def __init__(
@@ -112,7 +98,7 @@ class Outbound:
         self._turn = pool.turn
         self._transport = transport
         self._on_slow = on_slow
-        self._respell = respell
+        self.respell = respell
         self._queue: deque[bytes | _Latest] | None = None  # an idle client pays for no deque
         self._rest: bytes | memoryview = b""  # what is left of a piece that was cut by the socket
         self._waiting: list[Deferred[None]] | None = None  # those who wait until the socket is free
@@ -123,6 +109,8 @@ class Outbound:
         self._close_at: float | None = None
         self._is_open = True
         self._is_closing = False
+        self._is_armed = False  # Twisted asks once while it registers us: that says nothing about the socket
+        self._valve: _Valve | None = None
         self.is_blocked = False
         """The transport said that its own buffer is full."""
         self.is_stalled = False
@@ -131,13 +119,12 @@ class Outbound:
         """Bytes that wait here, without those that the transport has taken."""
         if is_plain_socket(transport):
             self._send: Callable[[bytes | memoryview], int] | None = transport.getHandle().send
-            self._refill: Any = _Refill(self)
         else:
             self._send = None
             self._serial = _NEVER
-            self._refill = _Valve(self)
             if hasattr(transport, "registerProducer"):
-                transport.registerProducer(self._refill, True)
+                self._valve = _Valve(self)
+                transport.registerProducer(self._valve, True)
 
     # --- writing ---
 
@@ -240,6 +227,14 @@ class Outbound:
         else:
             self._push()
 
+    def resumeProducing(self) -> None:
+        """Be asked for more by a plain socket's transport."""
+        if self._is_armed:
+            self.refill()
+
+    def stopProducing(self) -> None:
+        """Nothing to do: the protocol hears of the loss by connectionLost."""
+
     def refill(self) -> None:
         """Go on: the transport has sent all that it had."""
         if not self._is_open:
@@ -290,8 +285,8 @@ class Outbound:
                 if latest is not None and latest.get(piece.key) is piece:
                     del latest[piece.key]
                 data = piece.data
-                if piece.dropped and piece.source is not None and self._respell is not None:
-                    data = self._respell(piece.source, piece.dropped)
+                if piece.dropped and piece.source is not None and self.respell is not None:
+                    data = self.respell(piece.source, piece.dropped)
             pieces.append(data)
             size += len(data)
         return pieces, size
@@ -323,9 +318,9 @@ class Outbound:
         transport = self._transport
         transport.write(bytes(rest[:_HANDED]))
         if transport.producer is None and transport.connected:
-            self._refill.is_armed = False
-            transport.registerProducer(self._refill, False)
-            self._refill.is_armed = True
+            self._is_armed = False
+            transport.registerProducer(self, False)
+            self._is_armed = True
 
     def _hand_over(self) -> None:
         """Give the transport (no plain socket) what it wants to take."""
@@ -343,7 +338,7 @@ class Outbound:
     def _transport_is_free(self) -> None:
         self._pool.unwatch(self)
         if self._send is not None:
-            if self._transport.producer is self._refill:
+            if self._transport.producer is self:
                 self._transport.unregisterProducer()
             self._serial = self._turn.serial  # the next turn's first write is a direct one again
         if self._is_closing:
@@ -397,7 +392,7 @@ class Outbound:
 
     def _let_go(self) -> None:
         self._serial = _NEVER
-        if self._send is None and getattr(self._transport, "producer", None) is self._refill:
+        if self._valve is not None and getattr(self._transport, "producer", None) is self._valve:
             self._transport.unregisterProducer()
         self._transport.loseConnection()
         self._pool.linger(self)
@@ -413,7 +408,8 @@ class Outbound:
         words = self._on_slow(reason) if self._on_slow is not None else b""
         transport = self._transport
         transport.write(bytes(rest) + words)
-        if getattr(transport, "producer", None) is self._refill:
+        producer = getattr(transport, "producer", None)
+        if producer is not None and (producer is self or producer is self._valve):
             transport.unregisterProducer()
         transport.loseConnection()
         self._pool.linger(self)

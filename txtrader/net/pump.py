@@ -21,14 +21,14 @@ from txtrader.net.eager import write_eagerly
 from txtrader.net.outbound import Outbound
 from txtrader.wire.session import Session
 
-__all__ = ["Pump"]
+__all__ = ["Pump", "SessionProtocol"]
 
 _MOST = 65536  # bytes given to a session at once: what Twisted reads from a socket in one turn
 _LINGER = 2.0  # seconds that a peer gets to read the last words before the connection is aborted
 
 
-class Pump(Protocol):
-    """Drive `session` on a transport.
+class SessionProtocol(Protocol):
+    """Drive `session` on a transport; a subclass (`Pump`, a front end's connection) says what becomes of its events.
 
     `on_event(event)` is called for each event, in order; `on_open()` once the transport is there; `on_lost(failure)`
     exactly once, when the connection is gone: with RemoteProtocolError if the peer broke the protocol, with the
@@ -38,49 +38,58 @@ class Pump(Protocol):
     An exception out of `on_event` is a bug: it is logged and counted in `bugs`, and the link is dropped unless
     `keeps_link` is true.
 
-    With `attach` (usually `OutboundPool.attach`) the pump writes through the bounded queue that it returns, `outbound`,
-    for clients who may read slowly; without it straight to the transport, for brokers.  With `on_eof` a peer that
-    has only finished writing (`nc` after its input) is kept, and the owner closes; else that ends the connection.
+    With `attach` (usually `OutboundPool.attach`) it writes through the bounded queue that `attach(transport)`
+    returns, `outbound`, for clients who may read slowly; without it straight to the transport, for brokers.  With
+    `on_eof` (and IHalfCloseableProtocol) a peer that has only finished writing (`nc` after its input) is kept, and
+    the owner closes; else that ends the connection.
 
     The session is told the time (`handle_timeout`) when the connection is made, after each piece of data if it has a
     deadline, and at the deadline; all in seconds of `clock`.
     """
 
+    # There are thousands of them: no dict, and no bound method for each thing that a subclass may define.
+    __slots__ = (
+        "_clock",
+        "_is_ending",
+        "_is_lost",
+        "_is_paused",
+        "_is_pulling",
+        "_linger",
+        "_reason",
+        "_timer",
+        "_timer_at",
+        "bugs",
+        "connected",
+        "outbound",
+        "session",
+        "transport",
+    )
+
     _log = Logger()
 
-    def __init__(
-        self,
-        session: Session[Any, Any],
-        clock: IReactorTime,
-        on_event: Callable[[Any], None],
-        on_lost: Callable[[Failure], None],
-        on_open: Callable[[], None] | None = None,
-        *,
-        on_violation: Callable[[RemoteProtocolError], None] | None = None,
-        on_eof: Callable[[], None] | None = None,
-        attach: Callable[[Any], Outbound] | None = None,
-        keeps_link: bool = False,
-    ) -> None:
+    on_event: Callable[[Any], None]
+    on_lost: Callable[[Failure], None]
+    on_open: Callable[[], None] | None = None
+    on_violation: Callable[[RemoteProtocolError], None] | None = None
+    on_eof: Callable[[], None] | None = None
+    attach: Callable[[Any], Outbound] | None = None
+    keeps_link: bool = False
+
+    def __init__(self, session: Session[Any, Any], clock: IReactorTime) -> None:
         self.session = session
         self.outbound: Outbound | None = None
         self.bugs = 0
+        self.transport = None
+        self.connected = 0
         self._clock = clock
-        self._on_event = on_event
-        self._on_lost: Callable[[Failure], None] | None = on_lost
-        self._on_open = on_open
-        self._on_violation = on_violation
-        self._on_eof = on_eof
-        self._attach = attach
-        self._keeps_link = keeps_link
         self._reason: Failure | None = None
+        self._is_lost = False
         self._is_ending = False  # no more events: we closed, or the peer was dropped
         self._is_pulling = False
         self._is_paused = False
         self._timer: IDelayedCall | None = None
         self._timer_at = 0.0
         self._linger: IDelayedCall | None = None
-        if on_eof is not None:
-            directlyProvides(self, IHalfCloseableProtocol)
 
     # --- what the owner calls ---
 
@@ -145,12 +154,12 @@ class Pump(Protocol):
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
-        if self._attach is not None:
-            self.outbound = self._attach(transport)
+        if self.attach is not None:
+            self.outbound = self.attach(transport)
         if self._is_paused:
             transport.pauseProducing()
-        if self._on_open is not None:
-            self._guard(self._on_open)
+        if self.on_open is not None:
+            self._guard(self.on_open)
         if not self._is_ending:
             self._tell_time()
             self._pull()
@@ -167,10 +176,10 @@ class Pump(Protocol):
 
     def readConnectionLost(self) -> None:
         """The peer has finished writing; called only where `on_eof` was given."""
-        if not self._is_ending and self._on_eof is not None:
+        if not self._is_ending and self.on_eof is not None:
             self.session.receive_eof()
             self._pull()
-            self._guard(self._on_eof)
+            self._guard(self.on_eof)
 
     def writeConnectionLost(self) -> None:
         """Nothing to do: we never close one direction only."""
@@ -184,10 +193,10 @@ class Pump(Protocol):
             self.outbound.lost()
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
-        on_lost, self._on_lost = self._on_lost, None
-        if on_lost is not None:
+        if not self._is_lost:
+            self._is_lost = True
             try:
-                on_lost(self._reason or reason)
+                self.on_lost(self._reason or reason)
             except Exception:  # noqa: BLE001
                 # A bug of the owner; the transport has nothing to do with it.
                 self._log.failure("telling that the link is gone")
@@ -203,7 +212,7 @@ class Pump(Protocol):
         if self._is_pulling or self._is_paused:
             return  # further up the stack somebody does it already, or nobody is to
         self._is_pulling = True
-        session, on_event = self.session, self._on_event
+        session, on_event = self.session, self.on_event
         try:
             while not self._is_ending and not self._is_paused:
                 event = session.next_event()
@@ -240,7 +249,7 @@ class Pump(Protocol):
         """Log an exception of the owner's; it must not reach the reactor, nor end the link if so told."""
         self._log.failure("handling what the peer sent")
         self.bugs += 1
-        if not self._keeps_link:
+        if not self.keeps_link:
             if self._reason is None:
                 self._reason = Failure()
             self.abort()
@@ -250,9 +259,9 @@ class Pump(Protocol):
         if self._is_ending:
             return
         self._reason = Failure(error)
-        if self._on_violation is not None:
+        if self.on_violation is not None:
             try:
-                self._on_violation(error)
+                self.on_violation(error)
             except Exception:  # noqa: BLE001
                 # The peer goes either way.
                 self._log.failure("telling of a violation")
@@ -306,3 +315,33 @@ class Pump(Protocol):
             self._linger.cancel()
         transport: Any = self.transport
         transport.abortConnection()
+
+
+class Pump(SessionProtocol):
+    """A SessionProtocol whose owner gives it what to call; see there."""
+
+    __slots__ = ("attach", "keeps_link", "on_eof", "on_event", "on_lost", "on_open", "on_violation")
+
+    def __init__(
+        self,
+        session: Session[Any, Any],
+        clock: IReactorTime,
+        on_event: Callable[[Any], None],
+        on_lost: Callable[[Failure], None],
+        on_open: Callable[[], None] | None = None,
+        *,
+        on_violation: Callable[[RemoteProtocolError], None] | None = None,
+        on_eof: Callable[[], None] | None = None,
+        attach: Callable[[Any], Outbound] | None = None,
+        keeps_link: bool = False,
+    ) -> None:
+        super().__init__(session, clock)
+        self.on_event = on_event
+        self.on_lost = on_lost
+        self.on_open = on_open
+        self.on_violation = on_violation
+        self.on_eof = on_eof
+        self.attach = attach
+        self.keeps_link = keeps_link
+        if on_eof is not None:
+            directlyProvides(self, IHalfCloseableProtocol)

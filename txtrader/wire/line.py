@@ -12,7 +12,6 @@ is forgotten.
 from __future__ import annotations
 
 import sys
-from collections import deque
 
 import msgspec
 
@@ -45,10 +44,11 @@ class LineSession:
         self.limit = limit
         self.bounds_blanks = bounds_blanks
         self.blanks = 0
-        self._lines: deque[bytes] = deque()
-        self._partial = bytearray()
+        # An idle connection holds next to nothing, and there are thousands.
+        self._lines: list[bytes] = []  # the next one last; mostly empty when more comes
+        self._partial: bytearray | None = None
         self._blanks_before = 0  # `blanks` when the last line came
-        self._output: list[bytes] = []
+        self._output: list[bytes] | None = None
         self._is_ended = False
 
     def receive_data(self, data: bytes) -> None:
@@ -56,18 +56,23 @@ class LineSession:
         if self._is_ended:
             return
         first, newline, rest = data.partition(b"\n")
-        self._partial += first
-        if newline:
-            self._lines.append(bytes(self._partial))
-            if b"\n" in rest:
-                pieces = rest.split(b"\n")
-                rest = pieces.pop()
-                self._lines.extend(pieces)
-            self._partial = bytearray(rest)
+        if self._partial is not None:
+            self._partial += first
+        elif not newline:
+            self._partial = bytearray(first)
+        if not newline:
+            return
+        pieces = [first if self._partial is None else bytes(self._partial)]
+        if b"\n" in rest:
+            pieces += rest.split(b"\n")
+            rest = pieces.pop()
+        pieces.reverse()
+        self._lines[:0] = pieces
+        self._partial = bytearray(rest) if rest else None
 
     def receive_eof(self) -> None:
         """Take the end: an unfinished line is never delivered, nor anything after it."""
-        self._partial.clear()
+        self._partial = None
         self._is_ended = True
 
     def next_event(self) -> str | MalformedLine | None:
@@ -77,7 +82,7 @@ class LineSession:
         blanks = self.blanks
         most = self._blanks_before + limit if self.bounds_blanks else sys.maxsize
         while lines:
-            line = lines.popleft()
+            line = lines.pop()
             if line:
                 if len(line) > limit and len(line) - line.endswith(b"\r") > limit:
                     self._violate(f"a line is longer than {limit} bytes")
@@ -88,7 +93,7 @@ class LineSession:
             if blanks > most:
                 self._violate(f"more than {limit} bytes of blank lines")
         self.blanks = blanks
-        if len(self._partial) > limit + 1:
+        if self._partial is not None and len(self._partial) > limit + 1:
             self._violate(f"a line is longer than {limit} bytes")
         return None
 
@@ -97,14 +102,16 @@ class LineSession:
         data = message.encode() if isinstance(message, str) else message
         if b"\n" in data or b"\r" in data:
             raise LocalProtocolError("a line end inside a line")
+        if self._output is None:
+            self._output = []
         self._output.append(data + b"\n")
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes to write now."""
-        if not self._output:
+        if self._output is None:
             return b""
         data = b"".join(self._output)
-        self._output.clear()
+        self._output = None
         return data
 
     def next_deadline(self) -> float | None:
@@ -117,7 +124,7 @@ class LineSession:
     def _violate(self, reason: str) -> None:
         self._is_ended = True
         self._lines.clear()
-        self._partial.clear()
+        self._partial = None
         raise RemoteProtocolError(reason)
 
 
