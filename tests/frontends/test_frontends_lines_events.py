@@ -395,9 +395,9 @@ async def stuck_client(room: Room, options: str = "") -> Client:
     server = next(
         connection
         for connection in room.frontends["tcp"].connections
-        if connection.pump.transport.getPeer().port == client.pump.transport.getHost().port
+        if connection.transport.getPeer().port == client.pump.transport.getHost().port
     )
-    server.pump.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    server.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     return client
 
 
@@ -505,4 +505,4 @@ async def test_the_time_that_a_password_takes_is_not_the_clients(tmp_path):
         (connection,) = room.frontends["tcp"].connections
         client.send("auth alice wonderland")
         assert await client.line() == ".Authorized memory"
-        assert not connection._deadline.active()
+        assert connection._deadline is None

@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from frontend_room import open_room
+from frontend_room import USERS, open_room
 
 from txtrader.frontends.lines_legacy import LegacyForms, legacy_event_line, legacy_record
 from txtrader.frontends.lines_replies import Forms
 from txtrader.frontends.lines_words import command_words, parse_call
 from txtrader.frontends.words_2015 import ORDER_WORDS_2015, STATE_WORDS_2015
+from txtrader.gateway.session import Session
 from txtrader.model.event import StatusEvent
 from txtrader.model.order import OrderStatus
 
-FORMS = LegacyForms("tws", lambda symbol: symbol.text)
+SESSION = Session(USERS["alice"][1], frontend="test", peer="-")
+FORMS = LegacyForms("tws", lambda symbol, session: symbol.text)
 
 
 def line_of(type: str, channel: str, data: dict[str, Any], **more: Any) -> str:
@@ -133,10 +135,10 @@ def test_bars_have_the_records_of_2015():
     call = parse_call("getbars", "IBM 1 . .")
     bar = {"time": "2026-11-20 09:30:00", "volume": Decimal(1000)}
     prices = {name: Decimal("124.5") for name in ("open", "high", "low", "close")}
-    _, reply = FORMS.reply(call, {"bars": [{**bar, **prices}]})
+    _, reply = FORMS.reply(call, {"bars": [{**bar, **prices}]}, SESSION)
     (word, (shown,)) = json.loads(reply.removeprefix(b"tws.bardata: "))
     assert word == "OK" and list(shown) == [
         *("date", "open", "high", "low", "close", "volume", "count", "WAP", "hasGaps"),
     ]
-    _, today = Forms("tws", lambda symbol: symbol.text).reply(call, {"bars": [{**bar, **prices}]})
+    _, today = Forms("tws", lambda symbol, session: symbol.text).reply(call, {"bars": [{**bar, **prices}]}, SESSION)
     assert today == b'tws.bardata: ["Status: OK",["2026-11-20 09:30:00",124.5,124.5,124.5,124.5,1000]]'

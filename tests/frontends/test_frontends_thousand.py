@@ -81,7 +81,7 @@ async def test_fifty_who_never_read_harm_nobody(tmp_path):
             pool = room.frontends["tcp"].shared.outbound
             for connection in list(room.frontends["tcp"].connections)[:STUCK]:
                 # The kernel's own buffers would hold megabytes for each before anybody is slow.
-                connection.pump.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * KIB)
+                connection.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * KIB)
             trader = await room.log_in({"channels": [], "account": "DU1"})
             await trader.ask("add IBM")
             poll = selectors.DefaultSelector()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from journaling import NOW, Opened, key, order, outcome
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from txtrader.errors import IdempotencyKeyReuse, InternalError, InvalidArgument
 from txtrader.gateway import stream_channel, stream_subscription
@@ -50,9 +51,14 @@ class Ear:
         self.heard: list[Any] = []
         self.events: list[StatusEvent] = []
         self._react = react
-        extras = {name: options.pop(name) for name in ("drained", "lost") if name in options}
+        follower = SimpleNamespace(
+            drained=options.pop("drained", lambda: succeed(None)),
+            lost=options.pop("lost", None),
+            unwanted=lambda channel, symbol: self.unwanted.append((channel, symbol)),
+        )
+        self.unwanted: list[Any] = []
         self.subscription: Subscription = room.stream.subscribe(
-            session, StreamOptions(**options), self._deliver, **extras
+            session, StreamOptions(**options), self._deliver, follower
         )
 
     def _deliver(self, event: StatusEvent, prev: int | None) -> None:
@@ -443,6 +449,15 @@ def test_resume_reads_from_the_file_what_memory_no_longer_has(tmp_path: Path, mo
         assert [event.data["n"] for event in ear.events] == list(range(3, 20))
         assert [event.tag for event in ear.events][:7] == [event.tag for event in first[3:]]
         assert [prev for prev, _ in ear.heard] == list(range(3, 20))
+
+
+def test_what_is_wanted_no_longer_is_said_once(room: Room) -> None:
+    room.stream.symbol_added(one := session(), "IBM")
+    ear = Ear(room, one, channels=frozenset({"quote", "trade"}))
+    ear.subscription.update(StreamOptions(channels=frozenset({"quote"}), conflate=100))
+    assert ear.unwanted == [("trade", "IBM")]
+    room.stream.symbol_removed(one, "IBM")
+    assert ear.unwanted == [("trade", "IBM"), ("quote", "IBM")]
 
 
 def test_a_long_resume_waits_for_a_slow_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ This module listens; one connection is in `lines_connection`.
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
@@ -23,7 +24,7 @@ from twisted.logger import Logger
 
 from txtrader.errors import Throttled
 from txtrader.frontends.base import Shared
-from txtrader.frontends.lines_connection import LineConnection
+from txtrader.frontends.lines_connection import House, LineConnection
 from txtrader.frontends.text import error_text
 from txtrader.net.listen import listen
 from txtrader.version import __date__, __version__
@@ -53,7 +54,7 @@ class _Factory(Factory):
         self._frontend = frontend
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        return self._frontend.admit(getattr(addr, "host", "local"))
+        return self._frontend.admit(sys.intern(getattr(addr, "host", "local")))
 
 
 class LineFrontend:
@@ -66,6 +67,7 @@ class LineFrontend:
         self.shared = shared
         self.connections: dict[LineConnection, None] = {}
         self._port: IListeningPort | None = None
+        self._house = House(shared, self.greeting, self._left)
 
     @property
     def greeting(self) -> str:
@@ -114,7 +116,7 @@ class LineFrontend:
 
     def _abort_all(self) -> None:
         for connection in list(self.connections):
-            connection.pump.abort()
+            connection.abort()
 
     def end_users(self, names: frozenset[str]) -> None:
         """Close the connections of users who are no more, or may less than before."""
@@ -128,9 +130,9 @@ class LineFrontend:
             visit = self.shared.door.enter(address)
         except Throttled as error:
             return _Refusal(f".error {error_text(error)}\n".encode("ascii"))
-        connection = LineConnection(self.shared, self.greeting, address, visit, self._left)
+        connection = LineConnection(self._house, address, visit)
         self.connections[connection] = None
-        return connection.pump
+        return connection
 
     def _left(self, connection: LineConnection) -> None:
         self.connections.pop(connection, None)

@@ -8,14 +8,16 @@ from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from txtrader.errors import (
     InternalError,
     InvalidArgument,
     NotReady,
+    RemoteProtocolError,
     Throttled,
     TooLarge,
     TxTraderError,
@@ -32,21 +34,24 @@ from txtrader.frontends.lines_replies import Forms
 from txtrader.frontends.lines_sequence import ReplySequence, Slot
 from txtrader.frontends.lines_words import LOCAL_WORDS, WORDS, Call, parse_call, usage_error
 from txtrader.frontends.text import error_text
+from txtrader.frontends.throttle import CallLimiter
 from txtrader.gateway.commands import bind
 from txtrader.gateway.session import Session, User
 from txtrader.gateway.tasks import spawn
 from txtrader.model.event import DURABLE_CHANNELS
 from txtrader.model.operations import OPERATIONS
-from txtrader.net.pump import Pump
+from txtrader.net.outbound import Outbound
+from txtrader.net.pump import SessionProtocol
 from txtrader.wire.line import LineSession, MalformedLine
 
-__all__ = ["LineConnection"]
+__all__ = ["House", "LineConnection"]
 
 _LIMIT_BEFORE, _LIMIT_AFTER = 8192, 65536  # bytes of a line before and after login
 _LOGIN_TIME = 5.0  # seconds from the connection to the `auth` line
 _MOST_RUNNING = 200  # commands of one connection that may wait for their answers
 _PARTING = 10.0  # seconds that the answers of running commands are waited for after `quit`
 _GOODBYES = frozenset({"quit", "exit", "bye"})
+_DEFAULTS = LineOptions()
 _REFUSED = b".Authorization required!\n"
 
 
@@ -58,43 +63,63 @@ class _Stage(Enum):
     GONE = auto()
 
 
-class LineConnection:
-    """One client.  `pump` is the protocol that drives it; `on_left(self)` is called when it is gone."""
+class House:
+    """What all line connections have in common; `on_left(connection)` is called when one is gone."""
+
+    def __init__(self, shared: Shared, greeting: str, on_left: Callable[[LineConnection], None]) -> None:
+        self.shared = shared
+        self.gateway = shared.gateway
+        self.greeting = greeting.encode("ascii", "backslashreplace") + b"\n"
+        self.on_left = on_left
+        mode, spelling = shared.gateway.modes[0], shared.gateway.market.spelling
+        self.forms = Forms(mode, spelling)
+        self.legacy_forms: Forms = LegacyForms(mode, spelling)
+
+
+@implementer(IHalfCloseableProtocol)
+class LineConnection(SessionProtocol):
+    """One client.
+
+    There are thousands of them, most of which only listen: what belongs to commands is made with the first one.
+    """
+
+    __slots__ = (
+        "_address",
+        "_deadline",
+        "_feed",
+        "_forms",
+        "_gone",
+        "_heartbeat",
+        "_house",
+        "_limiter",
+        "_lines",
+        "_options",
+        "_running",
+        "_sequence",
+        "_session",
+        "_stage",
+        "_visit",
+    )
 
     _log = Logger()
 
-    def __init__(
-        self, shared: Shared, greeting: str, address: str, visit: Visit, on_left: Callable[[LineConnection], None]
-    ) -> None:
-        self._shared = shared
-        self._clock = shared.reactor
-        self._gateway = shared.gateway
-        self._greeting = greeting
+    def __init__(self, house: House, address: str, visit: Visit) -> None:
+        self._lines = LineSession(_LIMIT_BEFORE)
+        super().__init__(self._lines, house.shared.reactor)
+        self._house = house
         self._address = address
         self._visit = visit
-        self._on_left = on_left
-        self._lines = LineSession(_LIMIT_BEFORE)
-        self.pump = Pump(
-            self._lines,
-            self._clock,
-            self._take,
-            self._lost,
-            self._opened,
-            on_violation=lambda error: self._end_with(TooLarge(str(error))),
-            on_eof=self._leave,
-            attach=lambda transport: shared.outbound.attach(transport, on_slow=self._slow, respell=self._respell),
-        )
         self._stage = _Stage.NEW
         self._deadline: IDelayedCall | None = None
-        self._options = LineOptions()
-        self._limiter = shared.limiter()
-        self._forms: Forms = Forms(self._gateway.modes[0], self._spell)
+        self._options = _DEFAULTS
+        self._limiter: CallLimiter | None = None
+        self._forms = house.forms
         self._session: Session | None = None
         self._feed: Feed | None = None
         self._running = 0
-        self._sequence = ReplySequence()
+        self._sequence: ReplySequence | None = None
         self._heartbeat: Heartbeat | None = None
-        self._gone: list[Deferred[None]] = []
+        self._gone: Deferred[None] | None = None
 
     def __repr__(self) -> str:
         return f"<LineConnection {self._session or self._address}>"
@@ -106,74 +131,82 @@ class LineConnection:
 
     # --- coming and going -----------------------------------------------------------------------------------------
 
-    def _opened(self) -> None:
+    def attach(self, transport: Any) -> Outbound:
+        """Write through a bounded queue."""
+        return self._house.shared.outbound.attach(transport, on_slow=self._slow)
+
+    def on_open(self) -> None:
+        """Greet, and give the client a while to log in."""
         self._deadline = self._clock.callLater(_LOGIN_TIME, self._refuse)
-        self._say(self._greeting.encode("ascii", "backslashreplace") + b"\n")
+        self._say(self._house.greeting)
 
     def _refuse(self) -> None:
         """Close a connection that is not logged in, always in the same words."""
         self._say(_REFUSED)
-        self._close()
+        self.end()
 
-    def _close(self) -> None:
+    def end(self) -> None:
         """Close, after what is queued; nothing more is read or told."""
         if self._stage is not _Stage.GONE:
             self._stage = _Stage.GONE
             self._stop_clocks()
             if self._feed is not None:
                 self._feed.close()
-            self.pump.close()
+            self.close()
 
     def _end_with(self, error: TxTraderError) -> None:
         """Close with an error."""
         if self._stage is not _Stage.GONE:
             self._say(b".error " + error_text(error).encode("ascii") + b"\n")
-            self._close()
+            self.end()
 
-    def _leave(self) -> None:
+    def on_violation(self, error: RemoteProtocolError) -> None:
+        """Say what was too much."""
+        self._end_with(TooLarge(str(error)))
+
+    def on_eof(self) -> None:
         """Close when the commands that run are answered: the client said goodbye or has finished writing."""
         if self._stage is not _Stage.OPEN:
             if self._stage is _Stage.NEW:
-                self._close()
+                self.end()
             return
         if not self._running:
-            self._close()
+            self.end()
             return
         self._stage = _Stage.LEAVING
         self._stop_clocks()
         if self._feed is not None:
             self._feed.close()
-        self._deadline = self._clock.callLater(_PARTING, self._close)
+        self._deadline = self._clock.callLater(_PARTING, self.end)
 
     def _stop_clocks(self) -> None:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
+        self._deadline = None
         if self._heartbeat is not None:
             self._heartbeat.stop()
 
-    def _lost(self, reason: Failure) -> None:
+    def on_lost(self, reason: Failure) -> None:
+        """Give back what the client had."""
         self._stage = _Stage.GONE
         self._stop_clocks()
         if self._feed is not None:
             self._feed.close()
         if self._session is not None:
-            self._gateway.close_session(self._session)
+            self._house.gateway.close_session(self._session)
         self._visit.leave()
-        if self._shared.settings.log_cxn_events:
+        if self._house.shared.settings.log_cxn_events:
             self._log.info("lines: {who} left: {reason}", who=self, reason=reason.getErrorMessage())
-        self._on_left(self)
-        for waiter in self._gone:
-            waiter.callback(None)
-
-    def end(self) -> None:
-        """Close for our own reasons, a shutdown: what is queued is sent first."""
-        self._close()
+        self._house.on_left(self)
+        gone, self._gone = self._gone, None
+        if gone is not None:
+            gone.callback(None)
 
     def when_gone(self) -> Deferred[None]:
-        """Wait for the end of the connection."""
-        waiter: Deferred[None] = Deferred()
-        self._gone.append(waiter)
-        return waiter
+        """Wait for the end of the connection, once."""
+        assert self._gone is None, "one waits, the front end at its stop"
+        self._gone = Deferred()
+        return self._gone
 
     def _slow(self, reason: str) -> bytes:
         """Say the last words to a reader who is too slow: up to where it has surely been sent everything."""
@@ -186,22 +219,19 @@ class LineConnection:
             self._feed.close()
         return b".error slow-consumer: " + encode(places) + b"\n"
 
-    def _respell(self, source: Any, dropped: int) -> bytes:
-        assert self._feed is not None
-        return self._feed.respell(source, dropped)
-
     # --- writing --------------------------------------------------------------------------------------------------
 
     def _say(self, data: bytes) -> None:
-        if self.pump.outbound is not None:
-            self.pump.outbound.write(data)
+        if self.outbound is not None:
+            self.outbound.write(data)
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def _take(self, event: str | MalformedLine) -> None:
+    def on_event(self, event: str | MalformedLine) -> None:
+        """Take a line."""
         if self._stage is _Stage.OPEN:
-            assert self._heartbeat is not None
-            self._heartbeat.heard()
+            if self._heartbeat is not None:
+                self._heartbeat.heard()
             if isinstance(event, str):
                 self._command(event)
             else:
@@ -215,7 +245,7 @@ class LineConnection:
         """Take the first line: `auth`, a goodbye, or something that ends the connection."""
         word, _, rest = event.partition(" ") if isinstance(event, str) else ("", "", "")
         if word in _GOODBYES:
-            self._close()
+            self.end()
             return
         name, _, rest = rest.strip(" ").partition(" ")
         password, _, options = rest.strip(" ").partition(" ")
@@ -224,12 +254,12 @@ class LineConnection:
             return
         self._stage = _Stage.LOGGING_IN
         self._stop_clocks()  # the client has done its part in time; the access room bounds the rest
-        self.pump.pause()
+        self.pause()
         spawn(self._authenticate(name, password, options), self._log, "logging in")
 
     async def _authenticate(self, name: str, password: str, options: str) -> None:
         try:
-            user = await self._gateway.access.authenticate(name, password, self._address)
+            user = await self._house.gateway.access.authenticate(name, password, self._address)
         except (Unauthenticated, Throttled, InvalidArgument):
             if self._is_logging_in():
                 self._refuse()
@@ -241,7 +271,7 @@ class LineConnection:
         except TxTraderError as error:
             self._end_with(error)
         if self._stage is not _Stage.GONE:
-            self.pump.resume()
+            self.resume()
 
     def _is_logging_in(self) -> bool:
         return self._stage is _Stage.LOGGING_IN
@@ -249,32 +279,31 @@ class LineConnection:
     async def _log_in(self, user: User, text: str) -> None:
         options = parse_login_options(text)
         self._visit.logged_in()
-        session = self._session = self._gateway.open_session(user, frontend="lines", peer=self._address)
+        session = self._session = self._house.gateway.open_session(user, frontend="lines", peer=self._address)
         self._check_accounts(options)
         if options.account is not None:
             self._change_account(options.account)
-        if self._shared.settings.log_cxn_events:
+        if self._house.shared.settings.log_cxn_events:
             self._log.info("lines: {who} logged in", who=self)
         if options.legacy:
-            self._forms = LegacyForms(self._gateway.modes[0], self._spell)
+            self._forms = self._house.legacy_forms
         self._options = options
         self._lines.limit = _LIMIT_AFTER
         self._lines.bounds_blanks = False
-        self._say(f".Authorized {self._gateway.modes[0]}\n".encode("ascii"))
-        assert self.pump.outbound is not None
+        self._say(f".Authorized {self._house.gateway.modes[0]}\n".encode("ascii"))
+        assert self.outbound is not None
         feed = self._feed = Feed(
-            self._shared, session, options, self._forms, self.pump.outbound, on_broken=self._end_with
+            self._house.shared, session, options, self._forms, self.outbound, on_broken=self._end_with
         )
         self._stage = _Stage.OPEN
         feed.open()
-        self._heartbeat = Heartbeat(self._clock, feed, self._lines, self._send_beat, self._too_silent)
-        self._heartbeat.set(options.heartbeat)
+        self._set_heartbeat(options.heartbeat)
 
     def _ask_now(self, operation: str, *arguments: str) -> Any:
         """Run an operation that the gateway answers in this turn."""
         assert self._session is not None
         answers: list[Any] = []
-        self._gateway.execute(self._session, bind(operation, arguments)).addBoth(answers.append)
+        self._house.gateway.execute(self._session, bind(operation, arguments)).addBoth(answers.append)
         (answer,) = answers
         if isinstance(answer, Failure):
             answer.raiseException()
@@ -294,10 +323,6 @@ class LineConnection:
             if account not in known:
                 raise InvalidArgument(f"unknown account {account}", path="accounts")
 
-    def _spell(self, symbol: Any) -> str:
-        assert self._session is not None
-        return self._gateway.market.spelling(symbol, self._session)
-
     # --- commands -------------------------------------------------------------------------------------------------
 
     def _command(self, text: str) -> None:
@@ -308,8 +333,10 @@ class LineConnection:
             text = text.lstrip(" ")
         word, _, rest = text.partition(" ")
         if word in _GOODBYES:
-            self._leave()
+            self.on_eof()
             return
+        if self._limiter is None or self._sequence is None:
+            self._limiter, self._sequence = self._house.shared.limiter(), ReplySequence()
         slot = None if tag else self._sequence.open(word)
         try:
             known = WORDS.get(word)
@@ -334,16 +361,17 @@ class LineConnection:
         assert self._session is not None
         if self._running >= _MOST_RUNNING:
             raise Throttled(f"{_MOST_RUNNING} commands of this connection wait for their answers", retry_after=1.0)
-        if self._shared.settings.log_client_messages:
+        if self._house.shared.settings.log_client_messages:
             self._log.info("lines: {who}: {name}", who=self, name=call.command.operation.name)
         self._running += 1
-        answer = self._gateway.execute(self._session, call.command)
+        answer = self._house.gateway.execute(self._session, call.command)
         answer.addCallback(self._show, tag, slot, call)
         answer.addErrback(self._failed, tag, slot, call)
         answer.addBoth(self._ran)
 
     def _show(self, result: Any, tag: str, slot: Slot | None, call: Call) -> None:
-        before, reply = self._forms.reply(call, result)
+        assert self._session is not None
+        before, reply = self._forms.reply(call, result, self._session)
         self._answer(tag, slot, before, reply)
 
     def _failed(self, failure: Failure, tag: str, slot: Slot | None, call: Call) -> None:
@@ -357,7 +385,7 @@ class LineConnection:
     def _ran(self, result: None) -> None:
         self._running -= 1
         if not self._running and self._stage is _Stage.LEAVING:
-            self._close()
+            self.end()
 
     def _complain(self, call: Call | None, error: TxTraderError, slot: Slot | None, tag: str = "") -> None:
         self._answer(tag, slot, b"", self._forms.error(call, error))
@@ -371,7 +399,7 @@ class LineConnection:
                 self._say(before + tag.encode() + b" " + reply + b"\n")
             return
         line = before + reply + b"\n" if reply else before
-        data = line if slot is None else self._sequence.fill(slot, line)
+        data = line if slot is None or self._sequence is None else self._sequence.fill(slot, line)
         if data:
             self._say(data)
         if self._feed is not None:
@@ -402,8 +430,7 @@ class LineConnection:
         self._options = options
         assert self._feed is not None
         self._feed.update(options)
-        assert self._heartbeat is not None
-        self._heartbeat.set(options.heartbeat)
+        self._set_heartbeat(options.heartbeat)
         return b".options: " + encode(options.shown())
 
     def _change_account(self, account: str | None) -> None:
@@ -426,13 +453,21 @@ class LineConnection:
 
     # --- heartbeat ------------------------------------------------------------------------------------------------
 
+    def _set_heartbeat(self, interval: int) -> None:
+        if self._heartbeat is None:
+            if not interval:
+                return
+            assert self._feed is not None
+            self._heartbeat = Heartbeat(self._clock, self._feed, self._lines, self._send_beat, self._too_silent)
+        self._heartbeat.set(interval)
+
     def _send_beat(self) -> None:
         assert self._feed is not None
         self._say(b".heartbeat: " + encode(self._feed.heartbeat()) + b"\n")
 
     def _too_silent(self, seconds: float) -> None:
         self._log.info("lines: {who} is silent for {seconds} s and is closed", who=self, seconds=seconds)
-        self._close()
+        self.end()
 
 
 def _unknown_word() -> InvalidArgument:

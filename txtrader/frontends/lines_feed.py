@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -32,6 +33,21 @@ class Feed:
     resume cannot be completed.
     """
 
+    __slots__ = (
+        "_forms",
+        "_on_broken",
+        "_options",
+        "_out",
+        "_seen",
+        "_sent",
+        "_session",
+        "_shared",
+        "_stream",
+        "_subscription",
+        "last_out",
+        "watches_time",
+    )
+
     _log = Logger()
 
     def __init__(
@@ -45,9 +61,8 @@ class Feed:
         on_broken: Callable[[TxTraderError], object],
     ) -> None:
         self.watches_time = False
-        self._clock = shared.reactor
-        self.last_out = self._clock.seconds()
-        self._now_ns = shared.now_ns
+        self.last_out = 0.0
+        self._shared = shared
         self._stream = shared.gateway.stream
         self._session = session
         self._options = options
@@ -55,8 +70,8 @@ class Feed:
         self._out = outbound
         self._on_broken = on_broken
         self._subscription: Subscription | None = None
-        self._sent: dict[str, StatusEvent] = {}  # by channel: the last event that the socket has surely taken
-        self._seen: dict[tuple[str, str | None], int] = {}  # `n` of the last ephemeral event, with `sequence`
+        self._sent: dict[str, StatusEvent] | None = None  # by channel: the last event that the socket has surely taken
+        self._seen: dict[tuple[str, str | None], int] | None = None  # `n` of the last ephemeral event, with `sequence`
 
     def open(self) -> None:
         """Begin: tell the heads if sequence numbers are wanted, subscribe, resume, show states."""
@@ -64,32 +79,31 @@ class Feed:
         if options.sequence:
             heads = {channel: self._stream.heads[channel].to_dict() for channel in self._durable()}
             self._write(b".sequences: " + encode(heads) + b"\n")
+            self._out.respell = self._respell
         self._subscription = self._stream.subscribe(
             self._session,
-            options.for_stream(),
+            options.stream,
             self._sequenced if options.sequence else self._legacy if options.legacy else self._plain,
-            drained=self._out.when_free,
-            lost=self._break,
-            unwanted=self._unwanted if options.sequence else None,
+            follower=self,
         )
         for channel, point in options.resume.items():
             self.resume(channel, point)
         for channel in options.snapshot:
             if channel not in options.resume:
                 answer = self._subscription.snapshot(channel)
-                answer.addCallbacks(self._restored, self._break)
+                answer.addCallbacks(self._restored, self.lost)
 
     def update(self, options: LineOptions) -> None:
         """Want something else from now on."""
         if self._subscription is not None:
-            self._subscription.update(options.for_stream())
+            self._subscription.update(options.stream)
         self._options = options
 
     def resume(self, channel: str, point: ResumePoint) -> None:
         """Go on after an event that the client has.  Raises InvalidArgument for a channel that is not subscribed."""
         assert self._subscription is not None
         answer = self._subscription.resume(channel, point.epoch, point.seq, point.tag)
-        answer.addCallbacks(self._restored, self._break)
+        answer.addCallbacks(self._restored, self.lost)
 
     def close(self) -> None:
         """Tell nothing more."""
@@ -111,7 +125,12 @@ class Feed:
         shown = encode({"as_of": found.as_of.to_dict(), **found.data})
         self._write(f"{self._forms.mode}.snapshot.{found.channel}: ".encode("ascii") + shown + b"\n")
 
-    def _break(self, failure: Failure) -> None:
+    def drained(self) -> Deferred[None]:
+        """Wait until the client has read what is queued; asked by the stream."""
+        return self._out.when_free()
+
+    def lost(self, failure: Failure) -> None:
+        """End the connection: events are missing that cannot be told."""
         error = failure.value
         if not isinstance(error, TxTraderError):
             self._log.failure("telling events", failure=failure)
@@ -125,7 +144,7 @@ class Feed:
         if event.seq is None:
             self._out.write_latest((event.channel, event.symbol), line)
             if self.watches_time:
-                self.last_out = self._clock.seconds()
+                self.last_out = self._shared.reactor.seconds()
         else:
             self._durable_line(event, line)
 
@@ -142,28 +161,34 @@ class Feed:
         if event.seq is not None:
             self._durable_line(event, sequenced_line(event, prev))
             return
+        if self._seen is None:
+            self._seen = {}
         place = (event.channel, event.symbol)
         n = event.n or 0
         dropped = n - self._seen.get(place, n - 1) - 1
         self._seen[place] = n
         self._out.write_latest(place, numbered_line(event, dropped), (event, dropped))
         if self.watches_time:
-            self.last_out = self._clock.seconds()
+            self.last_out = self._shared.reactor.seconds()
 
-    def _unwanted(self, channel: str, symbol: str | None) -> None:
-        self._seen.pop((channel, symbol), None)
+    def unwanted(self, channel: str, symbol: str | None) -> None:
+        """Count no longer what is missed of a symbol; told by the stream."""
+        if self._seen is not None:
+            self._seen.pop((channel, symbol), None)
 
     def _durable_line(self, event: StatusEvent, line: bytes) -> None:
         self._write(line)
         if not self._out.is_stalled and not self._out.queued:
+            if self._sent is None:
+                self._sent = {}
             self._sent[event.channel] = event
 
     def _write(self, line: bytes) -> None:
         self._out.write(line)
         if self.watches_time:
-            self.last_out = self._clock.seconds()
+            self.last_out = self._shared.reactor.seconds()
 
-    def respell(self, source: Any, dropped: int) -> bytes:
+    def _respell(self, source: Any, dropped: int) -> bytes:
         """Write an ephemeral event that stands for others before it, which were dropped from the queue."""
         event, before = source
         return numbered_line(event, before + dropped)
@@ -172,17 +197,16 @@ class Feed:
 
     def wrote(self) -> None:
         """Note that something was written to the client."""
-        self.last_out = self._clock.seconds()
+        self.last_out = self._shared.reactor.seconds()
 
     def sent_places(self) -> dict[str, dict[str, Any]]:
         """Return the last event of each channel that the socket has surely taken: from here on a client resumes."""
-        return {
-            channel: {"epoch": event.epoch, "seq": event.seq, "tag": event.tag} for channel, event in self._sent.items()
-        }
+        sent = self._sent or {}
+        return {channel: {"epoch": event.epoch, "seq": event.seq, "tag": event.tag} for channel, event in sent.items()}
 
     def heartbeat(self) -> dict[str, Any]:
         """Return what a heartbeat says."""
         return {
-            "time": iso(self._now_ns()),
+            "time": iso(self._shared.now_ns()),
             "seqs": {channel: self._stream.heads[channel].seq for channel in self._durable()},
         }

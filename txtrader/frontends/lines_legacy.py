@@ -17,6 +17,7 @@ from txtrader.frontends.lines_words import Call, command_words
 from txtrader.frontends.shapes import PRICE_KEYS
 from txtrader.frontends.text import error_text, printable
 from txtrader.frontends.words_2015 import ORDER_WORDS_2015, STATE_WORDS_2015
+from txtrader.gateway.session import Session
 from txtrader.model.event import StatusEvent
 from txtrader.model.numbers import plain_text
 
@@ -103,25 +104,25 @@ class LegacyForms(Forms):
         """Write the event that tells a session its current account."""
         return f"{self.mode}.current-account: {account}\n".encode("ascii")
 
-    def _word(self, call: Call, result: Any) -> tuple[bytes, bytes]:
-        return super()._word(call, STATE_WORDS_2015.get(result, result))
+    def _word(self, call: Call, result: Any, session: Session) -> tuple[bytes, bytes]:
+        return super()._word(call, STATE_WORDS_2015.get(result, result), session)
 
-    def _list(self, call: Call, result: Any) -> tuple[bytes, bytes]:
+    def _list(self, call: Call, result: Any, session: Session) -> tuple[bytes, bytes]:
         return b"", printable(f".{call.word.kind}: {list(map(str, result))}").encode("ascii")
 
-    def _record(self, call: Call, result: Any) -> tuple[bytes, bytes]:
+    def _record(self, call: Call, result: Any, session: Session) -> tuple[bytes, bytes]:
         if call.word.kind == "bardata":
             result = ["OK", [_bar(row) for row in result[1:]]]
         mode = result.get("mode") if isinstance(result, dict) else None
         head = f"{mode if isinstance(mode, str) else self.mode}.{call.word.kind}: "
         return b"", head.encode("ascii") + _json(legacy_record(result))
 
-    def _current_account(self, call: Call, result: Any) -> tuple[bytes, bytes]:
-        before, _ = super()._current_account(call, result)
+    def _current_account(self, call: Call, result: Any, session: Session) -> tuple[bytes, bytes]:
+        before, _ = super()._current_account(call, result, session)
         return before, f"{self.mode}.current-account: {'true' if result is True else 'false'}".encode("ascii")
 
-    def _added(self, call: Call, result: Any) -> tuple[bytes, bytes]:
-        return b"", f".symbol {self._symbol(call)} added".encode("ascii")
+    def _added(self, call: Call, result: Any, session: Session) -> tuple[bytes, bytes]:
+        return b"", f".symbol {self._symbol(call, session)} added".encode("ascii")
 
 
 def _bar(row: list[Any]) -> dict[str, Any]:

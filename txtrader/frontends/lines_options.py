@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,7 +43,7 @@ class ResumePoint(msgspec.Struct, frozen=True):
     tag: str
 
 
-class LineOptions(msgspec.Struct, frozen=True, kw_only=True):
+class LineOptions(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What one connection asked for; see surface 3.2.  `conflate` is in milliseconds, `heartbeat` in seconds."""
 
     channels: tuple[str, ...] = DEFAULT_CHANNELS
@@ -59,8 +60,9 @@ class LineOptions(msgspec.Struct, frozen=True, kw_only=True):
     raw: bool = False
     legacy: bool = False
 
-    def for_stream(self) -> StreamOptions:
-        """Return the part that the event stream is told."""
+    @functools.cached_property
+    def stream(self) -> StreamOptions:
+        """The part that the event stream is told."""
         return StreamOptions(
             channels=frozenset(self.channels),
             symbols=self.symbols if isinstance(self.symbols, str) else frozenset(self.symbols),
@@ -73,8 +75,12 @@ class LineOptions(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in msgspec.structs.asdict(self).items() if name not in FIXED}
 
 
+@functools.lru_cache(256)
 def parse_login_options(text: str) -> LineOptions:
-    """Parse what follows user and password: one JSON object, or words.  Raises InvalidArgument."""
+    """Parse what follows user and password: one JSON object, or words.  Raises InvalidArgument.
+
+    Many clients ask for the same: they share one record.
+    """
     text = text.strip(" ")
     if text.startswith("{"):
         value = parse(text)

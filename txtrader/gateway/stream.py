@@ -25,7 +25,7 @@ from txtrader.gateway.session import Session, User
 from txtrader.gateway.stream_channel import DurableChannel
 from txtrader.gateway.stream_interest import InterestIndex
 from txtrader.gateway.stream_records import Resumed, Snapshot, StreamOptions
-from txtrader.gateway.stream_subscription import Deliver, Drained, Lost, Subscription, Unwanted
+from txtrader.gateway.stream_subscription import Deliver, Follower, Subscription
 from txtrader.model.event import CHANNELS, DURABLE_CHANNELS, StatusEvent
 from txtrader.model.execution import Execution
 from txtrader.model.order import Order
@@ -237,19 +237,14 @@ class EventStream:
         session: Session,
         options: StreamOptions,
         deliver: Deliver,
-        *,
-        drained: Drained | None = None,
-        lost: Lost | None = None,
-        unwanted: Unwanted | None = None,
+        follower: Follower | None = None,
     ) -> Subscription:
         """Tell `deliver(event, prev)` everything of `options` that the session's user may see, from now on.
 
         `prev` is the seq of the channel's event before it that this subscription was to get; None for ephemeral
-        ones.  `drained()` is awaited between the pages of a long resume; `lost(failure)` is told when a resume
-        cannot be completed, and the subscription is closed then.  `unwanted(channel, symbol)` is told when market
-        data comes no longer: what others are told meanwhile, and counts in `n`, was not missed.
+        ones.  `follower` is told when a resume cannot be completed, and the like; see there.
         """
-        subscription = Subscription(self, session, options, deliver, drained, lost, unwanted)
+        subscription = Subscription(self, session, options, deliver, follower)
         self._know(session, session.symbols if session.has_symbols else ())
         self._subscriptions[session] = (*self._subscriptions.get(session, ()), subscription)
         subscription.open()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -21,14 +21,24 @@ if TYPE_CHECKING:
     from txtrader.gateway.stream import EventStream
     from txtrader.gateway.stream_channel import DurableChannel
 
-__all__ = ["Deliver", "Drained", "Lost", "Subscription", "Unwanted"]
+__all__ = ["Deliver", "Follower", "Subscription"]
 
 Deliver = Callable[[StatusEvent, int | None], None]
-Drained = Callable[[], Deferred[None]]
-Lost = Callable[[Failure], None]
-Unwanted = Callable[[str, str | None], None]
 
 _PAGE = 256  # events told at once to one who catches up
+
+
+class Follower(Protocol):
+    """What a subscriber may want to know and be asked, beside the events."""
+
+    def drained(self) -> Deferred[None]:
+        """Wait until there is room for more; awaited between the pages of a long resume."""
+
+    def lost(self, failure: Failure) -> None:
+        """Be told that a resume cannot be completed; the subscription is closed."""
+
+    def unwanted(self, channel: str, symbol: str | None) -> None:
+        """Be told that market data comes no longer: what others hear meanwhile, and counts in `n`, is not missed."""
 
 
 class _Feed:
@@ -47,13 +57,11 @@ class Subscription:
     __slots__ = (
         "_accounts",
         "_conflator",
-        "_drained",
         "_feeds",
+        "_follower",
         "_has_failed",
         "_interests",
-        "_lost",
         "_stream",
-        "_unwanted",
         "deliver",
         "is_open",
         "options",
@@ -68,17 +76,13 @@ class Subscription:
         session: Session,
         options: StreamOptions,
         deliver: Deliver,
-        drained: Drained | None,
-        lost: Lost | None,
-        unwanted: Unwanted | None,
+        follower: Follower | None,
     ) -> None:
         self._stream = stream
         self.session = session
         self.options = options
         self.deliver = deliver
-        self._drained = drained
-        self._lost = lost
-        self._unwanted = unwanted
+        self._follower = follower
         self._accounts: frozenset[str] | None = None
         self._feeds: dict[str, _Feed] = {}
         self._interests: dict[tuple[str, str | None], Receiver] = {}
@@ -124,8 +128,8 @@ class Subscription:
         for pair, receiver in old.items():
             if wanted.get(pair) is not receiver:
                 self._stream.interests[pair[0]].discard(pair[1], receiver)
-            if pair not in wanted and self._unwanted is not None:
-                self._unwanted(*pair)
+            if pair not in wanted and self._follower is not None:
+                self._follower.unwanted(*pair)
 
     def _wanted(self) -> list[tuple[str, str | None]]:
         symbols = self.options.symbols
@@ -164,8 +168,8 @@ class Subscription:
                 receiver = self._interests.pop((channel, symbol), None)
                 if receiver is not None:
                     index.discard(symbol, receiver)
-                    if self._unwanted is not None:
-                        self._unwanted(channel, symbol)
+                    if self._follower is not None:
+                        self._follower.unwanted(channel, symbol)
             if self._conflator is not None:
                 self._conflator.forget(symbol)
 
@@ -319,16 +323,16 @@ class Subscription:
                     return
                 self._give(feed, event)
                 position += 1
-            if self._drained is not None and len(events) == _PAGE:
-                await self._drained()
+            if self._follower is not None and len(events) == _PAGE:
+                await self._follower.drained()
 
     def _break(self, failure: Failure) -> None:
         """Close, because events are missing that cannot be told."""
-        lost = self._lost
+        follower = self._follower
         self._log.warn("{session}: {reason}", session=self.session, reason=failure.getErrorMessage())
         self.close()
-        if lost is not None:
-            lost(failure)
+        if follower is not None:
+            follower.lost(failure)
 
 
 def _nobody(event: StatusEvent, prev: int | None) -> None:
