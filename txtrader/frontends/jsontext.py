@@ -145,7 +145,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 def encode(value: Any) -> bytes:
     """Write builtins as compact ASCII JSON; Decimals become numbers in full."""
     data = _encoder.encode(value)
-    if b"E-" in data or b"E+" in data:  # a tiny or huge Decimal, or just a text with these letters
+    if b"E" in data and (b"E-" in data or b"E+" in data):  # a tiny or huge Decimal, or just a text with these letters
         data = _encoder.encode(_in_full(value))
     if not data.isascii():
         data = _NOT_ASCII.sub(_escape, data.decode()).encode("ascii")

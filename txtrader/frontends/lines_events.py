@@ -6,6 +6,7 @@ A payload that has a key of the envelope's names itself (the `tag` of an order) 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from txtrader.frontends.jsontext import encode
@@ -15,20 +16,21 @@ from txtrader.model.event import StatusEvent
 __all__ = ["event_line", "numbered_line", "sequenced_line"]
 
 
-def _head(event: StatusEvent) -> bytes:
-    key = f".{printable(event.key)}" if event.key is not None else ""
-    return f"{event.mode}.{event.type}{key}: ".encode("ascii")
+@lru_cache(4096)  # market data: the same few again and again
+def _head(mode: str, type: str, key: str | None) -> bytes:
+    shown = f".{printable(key)}" if key is not None else ""
+    return f"{mode}.{type}{shown}: ".encode("ascii")
 
 
 def event_line(event: StatusEvent) -> bytes:
     """Write an event without envelope."""
-    return _head(event) + encode(event.data) + b"\n"
+    return b"%b%b\n" % (_head(event.mode, event.type, event.key), encode(event.data))
 
 
-def _with_envelope(data: Mapping[str, Any], envelope: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {f"own_{key}" if key in envelope else key: value for key, value in data.items()}
+def _line(event: StatusEvent, envelope: Mapping[str, Any]) -> bytes:
+    shown = {f"own_{key}" if key in envelope else key: value for key, value in event.data.items()}
     shown.update(envelope)
-    return shown
+    return b"%b%b\n" % (_head(event.mode, event.type, event.key), encode(shown))
 
 
 def sequenced_line(event: StatusEvent, prev: int | None) -> bytes:
@@ -47,7 +49,7 @@ def _sequenced_usual(event: StatusEvent) -> bytes:
 
 def _sequenced(event: StatusEvent, prev: int | None) -> bytes:
     envelope = {"epoch": event.epoch, "channel": event.channel, "seq": event.seq, "prev": prev, "tag": event.tag}
-    return _head(event) + encode(_with_envelope(event.data, envelope)) + b"\n"
+    return _line(event, envelope)
 
 
 def numbered_line(event: StatusEvent, dropped: int) -> bytes:
@@ -62,4 +64,4 @@ def _undropped(event: StatusEvent) -> bytes:
 
 
 def _numbered(event: StatusEvent, dropped: int) -> bytes:
-    return _head(event) + encode(_with_envelope(event.data, {"n": event.n, "dropped": dropped})) + b"\n"
+    return _line(event, {"n": event.n, "dropped": dropped})

@@ -23,7 +23,7 @@ from txtrader.gateway.journal import Journal
 from txtrader.gateway.journal_records import Head, JournalItem, KeyRecord
 from txtrader.gateway.session import Session, User
 from txtrader.gateway.stream_channel import DurableChannel
-from txtrader.gateway.stream_interest import InterestIndex
+from txtrader.gateway.stream_interest import Interest, InterestIndex
 from txtrader.gateway.stream_records import Resumed, Snapshot, StreamOptions
 from txtrader.gateway.stream_subscription import Deliver, Follower, Subscription
 from txtrader.model.event import CHANNELS, DURABLE_CHANNELS, StatusEvent
@@ -212,15 +212,15 @@ class EventStream:
             self._later.append(event)
             return
         self._is_delivering = True
-        self._deliver(event)
+        self._deliver(event, interest)
         while self._later:
-            self._deliver(self._later.popleft())
+            later = self._later.popleft()
+            wanted = self.interests[later.channel].get(later.symbol)
+            if wanted is not None:
+                self._deliver(later, wanted)
         self._is_delivering = False
 
-    def _deliver(self, event: StatusEvent) -> None:
-        interest = self.interests[event.channel].get(event.symbol)
-        if interest is None:
-            return
+    def _deliver(self, event: StatusEvent, interest: Interest) -> None:
         receivers = interest.receivers or interest.current()
         if event.account is not None:
             receivers = tuple(receiver for receiver in receivers if receiver.sees(event.account))

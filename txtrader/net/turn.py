@@ -23,14 +23,19 @@ def make_soon(clock: IReactorTime) -> Callable[[Callable[[], None]], object]:
     `callLater`; elsewhere, and on the hand-driven clocks of tests, `callLater(0, ...)`.
     """
 
+    call_soon: Callable[[Callable[[], None]], object] | None = None
+
     def soon(call: Callable[[], None]) -> object:
+        nonlocal call_soon
+        if call_soon is not None:
+            return call_soon(call)
         if is_reactor:
             try:
-                loop = asyncio.get_running_loop()
+                call_soon = asyncio.get_running_loop().call_soon  # a reactor has one loop for life
             except RuntimeError:
                 pass  # another kind of reactor, or not running yet: its own way below
             else:
-                return loop.call_soon(call)
+                return call_soon(call)
         return clock.callLater(0, call)
 
     is_reactor = hasattr(clock, "addReader")
@@ -67,6 +72,8 @@ class Turn:
     def _end(self) -> None:
         self.is_marked = False
         self.serial += 1
+        if not self._dirty:
+            return
         dirty, self._dirty = self._dirty, []
         for held in dirty:
             try:
