@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_twisted
-from adapter_harness import OrderDesk, query
+from adapter_harness import OrderDesk, query, turn
 from twisted.internet import reactor
 from tws_harness import TwsHarness
 
@@ -218,6 +218,19 @@ async def test_an_error_alone_never_ends_an_acknowledged_order() -> None:
         statuses = [update.status for update in harness.sink.of(OrderUpdate, since=mark)]
         assert OrderStatus.REJECTED not in statuses
         assert OrderStatus.CANCELED not in statuses
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_rejection_has_its_reason_at_once_and_is_no_warning() -> None:
+    async with trading() as (harness, desk, _):
+        order = desk.submit(quantity=500_000_000, limit="90.00")
+        first = await harness.sink.until(OrderUpdate, lambda update: update.status is OrderStatus.REJECTED)
+        assert "margin" in (first.error_message or "") and first.order_ref == order.id
+        coded = await harness.sink.until(OrderUpdate, lambda update: update.error_code is not None)
+        assert coded.error_code == 201 and (first.error_message or "-") in (coded.error_message or "")
+        await turn(reactor)
+        assert harness.sink.of(OrderWarning) == []
+        assert [update.warning for update in harness.sink.of(OrderUpdate) if update.warning] == []
 
 
 @pytest_twisted.ensureDeferred

@@ -296,12 +296,14 @@ class Orders:
             sent.replacing = None
             self._refuse("replace", sent.order, code, text)
             self._recheck()
+        elif sent.is_ended:
+            # The reason of an end that a status has told just before.
+            self._tell(sent, error_code=code, error_message=text)
         else:
             # The order lives as far as we know: remember the words, and look.
             self._tell(sent, error_code=code, error_message=text)
             self._warn(sent, code, text)
-            if not sent.is_ended:
-                self._recheck()
+            self._recheck()
 
     def new_session(self) -> None:
         """Note that what was sent before belongs to an earlier login."""
@@ -347,6 +349,9 @@ class Orders:
         if update.status in _ENDED:
             self._ended(sent)
             sent.replacing = None
+            if update.status is OrderStatus.REJECTED and update.error_message is None and update.warning is not None:
+                # TWS says a rejection's reason here first, as a warning; the error with its code comes later.
+                update = msgspec.structs.replace(update, error_message=update.warning, warning=None)
         elif sent.replacing is not None and _shows(update, sent.replacing):
             sent.replacing = None
         if update.order_ref is None:
