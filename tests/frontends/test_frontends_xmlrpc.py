@@ -196,6 +196,15 @@ async def test_introspection_comes_from_the_declarations(tmp_path):
             ["struct", "string", "string", "string"],
             ["struct", "string", "string", "string", "struct"],
         ]
+        assert await client.call("system.methodSignature", "set_order_route") == [
+            ["struct", "string"],
+            ["struct", "struct"],
+        ]
+        assert ["array", "string", "int", "string", "string"] in await client.call(
+            "system.methodSignature", "query_bars"
+        )
+        fields = [form[2] for form in await client.call("system.methodSignature", "query_account") if len(form) == 3]
+        assert fields == ["struct", "array", "string"]  # the first are options
         assert (await client.fault("system.methodHelp", "nonsense")).faultCode == -32004
         assert (await client.fault("system.methodHelp")).faultCode == -32602
         await client.close()

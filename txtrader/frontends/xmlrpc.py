@@ -49,6 +49,8 @@ _TYPES: dict[str, str] = {
     "changes": "struct",
     "bracket": "struct",
 }
+_ALSO: dict[str, str] = {"price": "string", "quantity": "string", "signed_quantity": "string", "limit": "string"}
+_ALSO |= {"integer": "string", "fields": "string", "route": "struct", "period": "int"}
 _UNKNOWN_METHOD = -32601
 
 
@@ -81,10 +83,20 @@ def signatures_of(name: str) -> list[list[str]]:
 
 
 def _spellings(arguments: Sequence[Argument]) -> list[list[str]]:
-    """Return the types that these arguments may have together: as their kind says, and all decimals as strings."""
+    """Return the types that these arguments may have together: the usual ones, then each with others that it takes.
+
+    Numbers are strings all together or not at all: an order of three would have eight forms.
+    """
     usual = [_TYPES.get(argument.kind, "string") for argument in arguments]
-    text = ["string" if kind == "double" else kind for kind in usual]
-    return [usual] if text == usual else [usual, text]
+    numbers = [
+        _ALSO[argument.kind] if kind in ("double", "int") else kind
+        for argument, kind in zip(arguments, usual, strict=True)
+    ]
+    forms = [usual] if numbers == usual else [usual, numbers]
+    for index, argument in enumerate(arguments):
+        if argument.kind in _ALSO and usual[index] not in ("double", "int"):
+            forms += [[*form[:index], _ALSO[argument.kind], *form[index + 1 :]] for form in forms]
+    return forms
 
 
 def _result_type(operation: Operation) -> str:
