@@ -48,6 +48,9 @@ PRICE_KEYS = frozenset(
 """Keys whose decimals are prices or money: where numbers have types they are floating, even when whole."""
 
 
+_MAX_ROWS = 10_000
+
+
 def _version(result: dict[str, Any]) -> str:
     return str(result["version"])
 
@@ -60,11 +63,12 @@ def _uptime(result: dict[str, Any]) -> str:
 
 
 def _bars(result: dict[str, Any]) -> list[Any]:
+    if len(result["bars"]) > _MAX_ROWS:
+        raise TooLarge(f"the answer has more than {_MAX_ROWS} bars: narrow it by start and end")
     names = ("time", "open", "high", "low", "close", "volume")
     return ["Status: OK", *([bar[name] for name in names] for bar in result["bars"])]
 
 
-_MAX_ROWS = 10_000
 _LISTS = frozenset({"query_orders", "query_tickets", "query_executions", "query_order_executions"})
 
 _SHAPES: dict[str, Callable[[dict[str, Any]], Any]] = {"version": _version, "uptime": _uptime, "query_bars": _bars}
