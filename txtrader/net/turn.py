@@ -56,13 +56,14 @@ class Turn:
         """The number of this turn; a client that wrote in it remembers the number."""
         self.is_marked = False
         self._soon = make_soon(clock)
+        self._ending = self._end  # bound once, not with each tick
         self._dirty: list[_Dirty] = []
 
     def mark(self) -> None:
         """Note that something was written: this turn ends when the reactor comes round."""
         if not self.is_marked:
             self.is_marked = True
-            self._soon(self._end)
+            self._soon(self._ending)
 
     def hold(self, held: _Dirty) -> None:
         """Have `held.flush()` called at the end of this turn."""
