@@ -20,7 +20,7 @@ def test_bars_are_a_status_and_rows():
 @pytest.mark.parametrize("operation", ["query_bars", "query_orders", "query_executions"])
 def test_more_than_ten_thousand_rows_are_too_large(operation: str):
     def answer(count: int):
-        return {"bars": [BAR] * count} if operation == "query_bars" else dict.fromkeys(range(count), {})
+        return {"bars": [BAR] * count} if operation == "query_bars" else {key: {} for key in range(count)}
 
     assert len(positional_shape(operation, answer(10_000))) >= 10_000
     with pytest.raises(TooLarge):
