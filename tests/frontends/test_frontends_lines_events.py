@@ -13,6 +13,7 @@ from frontend_room import USERS, Client, Room, make_broker, open_room
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from txtrader.frontends import lines_connection
 from txtrader.gateway.commands import bind
 
 DURABLE = ["order", "execution", "account", "status"]
@@ -481,28 +482,32 @@ async def test_there_is_a_greatest_number_of_clients(tmp_path):
         assert await refused.line() == ".error throttled: too many clients"
 
 
-@pytest_twisted.ensureDeferred
-async def test_who_does_not_log_in_within_five_seconds_gets_the_door(tmp_path):
-    async with open_room(tmp_path) as room:
-        client = await room.connect()
-        await client.line()
-        (connection,) = room.frontends["tcp"].connections
-        left = connection._deadline.getTime() - reactor.seconds()
-        assert 4 < left <= 5
-        client.pump.transport.write(b"auth ali")  # bytes do not move an absolute deadline
-        await deferLater(reactor, 0.02, lambda: None)
-        assert connection._deadline.getTime() - reactor.seconds() < left
-        connection._deadline.reset(0)
-        assert await client.closed() == [".Authorization required!"]
+def test_a_client_has_five_seconds_for_its_login():
+    assert lines_connection._LOGIN_TIME == 5
 
 
 @pytest_twisted.ensureDeferred
-async def test_the_time_that_a_password_takes_is_not_the_clients(tmp_path):
+async def test_who_does_not_log_in_in_time_gets_the_door(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines_connection, "_LOGIN_TIME", 0.3)
     async with open_room(tmp_path) as room:
-        room.access.delay = 0.1
+        first, start = await room.connect(), reactor.seconds()
+        await deferLater(reactor, 0.1, lambda: None)
+        second = await room.connect()
+        for byte in b"auth":  # bytes do not move an absolute deadline
+            first.pump.transport.write(bytes([byte]))
+            await deferLater(reactor, 0.02, lambda: None)
+        assert not first.is_closed
+        assert (await first.closed())[1:] == [".Authorization required!"]
+        assert not second.is_closed and reactor.seconds() - start > 0.29
+        assert (await second.closed())[1:] == [".Authorization required!"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_time_that_a_password_takes_is_not_the_clients(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines_connection, "_LOGIN_TIME", 0.1)
+    async with open_room(tmp_path) as room:
+        room.access.delay = 0.3
         client = await room.connect()
-        await client.line()
-        (connection,) = room.frontends["tcp"].connections
         client.send("auth alice wonderland")
-        assert await client.line() == ".Authorized memory"
-        assert connection._deadline is None
+        await client.starting(".Authorized ")
+        assert await client.ask("status") == ".status: Up"

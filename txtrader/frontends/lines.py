@@ -108,6 +108,7 @@ class LineFrontend:
         waiting = [connection.when_gone() for connection in self.connections]
         for connection in list(self.connections):
             connection.end()
+        self._house.close()
         gone = DeferredList(waiting)
         # A client that does not read holds up no end: it resumes later from what it has.
         late = self.shared.reactor.callLater(_LAST_EVENTS, self._abort_all)

@@ -64,7 +64,13 @@ class _Stage(Enum):
 
 
 class House:
-    """What all line connections have in common; `on_left(connection)` is called when one is gone."""
+    """What all line connections have in common; `on_left(connection)` is called when one is gone.
+
+    It keeps the time of those that have not logged in, with one timer for all: they came in the sequence in which
+    their time is over.
+    """
+
+    _log = Logger()
 
     def __init__(self, shared: Shared, greeting: str, on_left: Callable[[LineConnection], None]) -> None:
         self.shared = shared
@@ -74,6 +80,37 @@ class House:
         mode, spelling = shared.gateway.modes[0], shared.gateway.market.spelling
         self.forms = Forms(mode, spelling)
         self.legacy_forms: Forms = LegacyForms(mode, spelling)
+        self._strangers: dict[LineConnection, float] = {}  # the clock second at which each must have logged in
+        self._timer: IDelayedCall | None = None
+
+    def expect_login(self, connection: LineConnection) -> None:
+        """Refuse a connection that has not logged in in time."""
+        clock = self.shared.reactor
+        self._strangers[connection] = clock.seconds() + _LOGIN_TIME
+        if self._timer is None:
+            self._timer = clock.callLater(_LOGIN_TIME, self._look)
+
+    def forget(self, connection: LineConnection) -> None:
+        """The connection has given its login, or is gone."""
+        self._strangers.pop(connection, None)
+
+    def close(self) -> None:
+        """Keep no time any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self.shared.reactor.seconds()
+        for connection, due in list(self._strangers.items()):
+            if due > now:
+                self._timer = self.shared.reactor.callLater(due - now, self._look)
+                break
+            try:
+                connection.refuse()
+            except Exception:  # noqa: BLE001  the look at the others must go on
+                self._log.failure("refusing a client that did not log in")
 
 
 @implementer(IHalfCloseableProtocol)
@@ -137,10 +174,10 @@ class LineConnection(SessionProtocol):
 
     def on_open(self) -> None:
         """Greet, and give the client a while to log in."""
-        self._deadline = self._clock.callLater(_LOGIN_TIME, self._refuse)
+        self._house.expect_login(self)
         self._say(self._house.greeting)
 
-    def _refuse(self) -> None:
+    def refuse(self) -> None:
         """Close a connection that is not logged in, always in the same words."""
         self._say(_REFUSED)
         self.end()
@@ -180,6 +217,7 @@ class LineConnection(SessionProtocol):
         self._deadline = self._clock.callLater(_PARTING, self.end)
 
     def _stop_clocks(self) -> None:
+        self._house.forget(self)
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._deadline = None
@@ -250,7 +288,7 @@ class LineConnection(SessionProtocol):
         name, _, rest = rest.strip(" ").partition(" ")
         password, _, options = rest.strip(" ").partition(" ")
         if word != "auth" or not name or not password:
-            self._refuse()
+            self.refuse()
             return
         self._stage = _Stage.LOGGING_IN
         self._stop_clocks()  # the client has done its part in time; the access room bounds the rest
@@ -262,7 +300,7 @@ class LineConnection(SessionProtocol):
             user = await self._house.gateway.access.authenticate(name, password, self._address)
         except (Unauthenticated, Throttled, InvalidArgument):
             if self._is_logging_in():
-                self._refuse()
+                self.refuse()
             return
         if not self._is_logging_in():
             return
