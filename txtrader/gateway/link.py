@@ -88,6 +88,7 @@ class BrokerLink:
         self.reason: str | None = None
         self.since = now_ns()
         self.last_up: int | None = None
+        self.lost_by = ""
         self.cancels_on_return: Callable[[], None] = lambda: None
         self.leaving: dict[str, bool] = {}
         """Orders whose intent is on its way to the disk; True once somebody has cancelled it."""
@@ -333,6 +334,7 @@ class BrokerLink:
             return
         if self.word in ("Up", "ReconcileFailed") and old.state is LinkState.CONNECTED:
             self.last_up = self._now_ns()  # since then nothing was seen
+            self.lost_by = status.reason or status.state.value
         self.reconciler.stop()
         self.set_word(status.state.value, status.reason)
         if old.state is LinkState.CONNECTED:

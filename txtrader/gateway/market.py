@@ -5,15 +5,17 @@ A session's symbols end with it; those added over plain HTTP stay until `del_sym
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
-from txtrader.errors import InvalidArgument, NotFound, Throttled
+from txtrader.errors import InvalidArgument, NotFound, Throttled, TooLarge
 from txtrader.gateway.adapter import Adapter
 from txtrader.gateway.records import instrument_record, quote_record, symbol_record, trade_record
 from txtrader.gateway.session import Session
@@ -21,12 +23,15 @@ from txtrader.gateway.stream import EventStream
 from txtrader.model.instrument import Instrument, InstrumentQuery, SecType
 from txtrader.model.market import Bar, BarPeriod, BarQuery, MarketStats, Quote, Trade
 from txtrader.model.numbers import plain
-from txtrader.model.times import SECOND, local_text, midnight, parse_instant, to_datetime
+from txtrader.model.times import SECOND, from_datetime, local_text, midnight, parse_instant, to_datetime
 
 __all__ = ["Market", "MarketOptions"]
 
 _RESOLVE_KEPT = 3600.0  # seconds: contract data changes over night, `:0` with a roll
 _RESOLVE_LIMIT = 10_000  # remembered queries
+_MOST_BARS = 10_000  # rows of an answer that comes in one piece
+_MOST_PERIODS = 60_000  # nominal periods of a window: more than that many hold more bars than an answer may
+_LONG_WEEKEND = 5 * 86_400 * SECOND
 _SESSION_START = {SecType.STOCK: (9, 30), SecType.OPTION: (9, 30), SecType.INDEX: (9, 30), SecType.FUND: (9, 30)}
 _UTC = ZoneInfo("UTC")
 
@@ -251,22 +256,45 @@ class Market:
         zone = self._options.timezone
         now = self._now_ns()
         until = now if end == "." else parse_instant(end, zone, "end")
-        if start == ".":
+        count: int | None = None
+        if start.startswith("-"):
+            count = int(start[1:])
+            since = until - count * period.seconds * SECOND
+        elif start == ".":
             since = self._session_start(instrument, min(until, now))
-        elif start.startswith("-"):
-            since = until - int(start[1:]) * period.seconds * SECOND
         else:
             since = parse_instant(start, zone, "start")
         if since >= until:
             raise InvalidArgument("start is not before end", path="start")
-        bars = await self._adapters[mode].bars(BarQuery(instrument=instrument, period=period, start=since, end=until))
-        by_day = period.unit in "DWM"
+        if (count or 0) > _MOST_BARS or (until - since) // (period.seconds * SECOND) > _MOST_PERIODS:
+            raise TooLarge(f"more than {_MOST_BARS} bars; ask for a shorter window", path="start")
+        if by_day := period.unit in "DWM":  # such bars carry their date, as midnight UTC
+            since, until = _first_day(since, zone, period.unit), _as_utc(until, zone)
+        ask = partial(self._ask_bars, instrument, mode, period, until)
+        bars = await (ask(since) if count is None else self._last_bars(ask, count, since, until))
         return {
             "symbol": instrument.symbol,
             "period": str(period),
             "timezone": str(zone),
             "bars": [bar_record(bar, _UTC if by_day else zone) for bar in bars],
         }
+
+    async def _ask_bars(
+        self, instrument: Instrument, mode: str, period: BarPeriod, until: int, since: int
+    ) -> Sequence[Bar]:
+        return await self._adapters[mode].bars(BarQuery(instrument=instrument, period=period, start=since, end=until))
+
+    async def _last_bars(
+        self, ask: Callable[[int], Awaitable[Sequence[Bar]]], count: int, since: int, until: int
+    ) -> Sequence[Bar]:
+        """Fetch the last `count` bars: nights and weekends have none, so look further back until they are there."""
+        bars: Sequence[Bar] = []
+        for widened in (1, 4, 16):
+            reach = max((until - since) * widened, 0 if widened == 1 else _LONG_WEEKEND)
+            bars = await ask(until - reach)
+            if len(bars) >= count:
+                break
+        return bars[-count:]
 
     async def todays_bars(self, session: Session, query: InstrumentQuery, mode: str) -> list[list[Any]]:
         """Fetch today's minutes as rows `[date, time, open, high, low, close, volume]`."""
@@ -292,6 +320,21 @@ class Market:
         hour, minute = _SESSION_START.get(instrument.sectype, (0, 0))
         at = midnight(now, self._options.timezone) + (hour * 60 + minute) * 60 * SECOND
         return at if at <= now else midnight(now, self._options.timezone)
+
+
+def _as_utc(ns: int, zone: ZoneInfo) -> int:
+    """Return the instant whose UTC clock shows what the clock of `zone` shows at `ns`."""
+    return from_datetime(to_datetime(ns, zone).replace(tzinfo=UTC))
+
+
+def _first_day(ns: int, zone: ZoneInfo, unit: str) -> int:
+    """Return midnight UTC of the date on which the bar that holds `ns` begins."""
+    at = to_datetime(ns, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    if unit == "W":
+        at -= timedelta(days=at.weekday())
+    elif unit == "M":
+        at = at.replace(day=1)
+    return from_datetime(at)
 
 
 def _span_start(span: str, zone: ZoneInfo) -> int | None:

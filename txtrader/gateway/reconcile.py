@@ -351,7 +351,7 @@ class Reconciler:
                         "mode": link.mode,
                         "since": iso(link.last_up),
                         "until": iso(self._now_ns()),
-                        "cause": why,
+                        "cause": link.lost_by,
                         "recovered": len(self.report["recovered"]),
                     },
                 )
