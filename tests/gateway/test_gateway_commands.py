@@ -7,6 +7,7 @@ import pytest
 
 from txtrader.errors import InvalidArgument, NotFound
 from txtrader.gateway.commands import KINDS, bind
+from txtrader.gateway.terms import check_route
 from txtrader.model.market import BarPeriod
 from txtrader.model.operations import OPERATIONS
 from txtrader.model.order import OrderType, Side, TimeInForce
@@ -102,3 +103,18 @@ def test_help_names_every_argument() -> None:
     for operation in OPERATIONS.values():
         for argument in operation.parameters:
             assert argument.name in operation.help
+
+
+def test_routes_are_checked_before_anything_is_kept() -> None:
+    routes = {"SMART": {}, "Twap": ["startTime", "endTime"]}
+    check_route("tws", routes, "Twap", {"startTime": "x"}, "NYSE")
+    check_route("tws", routes, "NYSE", None, "NYSE")
+    check_route("tws", {}, "ANY", None, None)
+    for route, parameters, path in (
+        ("NOWHERE", None, "route"),
+        ("SMART", {"account": "DU2"}, "route.SMART.account"),
+        ("Twap", {"side": "SELL"}, "route.Twap.side"),
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            check_route("tws", routes, route, parameters, "NYSE")
+        assert caught.value.path == path

@@ -37,7 +37,16 @@ from txtrader.gateway.records import order_record
 from txtrader.gateway.session import Session
 from txtrader.gateway.stream import EventStream
 from txtrader.gateway.tasks import spawn
-from txtrader.gateway.terms import CARRIED, REQUESTED, TERMS, check_against, check_terms, digest_of, request_of
+from txtrader.gateway.terms import (
+    CARRIED,
+    REQUESTED,
+    TERMS,
+    check_against,
+    check_route,
+    check_terms,
+    digest_of,
+    request_of,
+)
 from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.numbers import plain_text
 from txtrader.model.order import Order, OrderRequest, OrderStatus, OrderType, Provenance, Side, TimeInForce
@@ -78,7 +87,8 @@ class Desk:
         self._timeout = order_timeout
         self._default_account = default_account
         self._default_route = default_route
-        self._in_flight: set[str] = set()
+        self._in_flight: set[str] = set()  # new ones whose first outcome is not there yet
+        self._changing: set[str] = set()  # tickets whose new terms are not durable yet
 
     # --- the legacy calls: the sign of the quantity is the side ---------------------------------------------------
 
@@ -393,6 +403,7 @@ class Desk:
         check_against(instrument, terms)
         named = terms.get("route") or session.route or self._default_route
         route, parameters = next(iter(named.items())) if named else (None, None)
+        check_route(link.mode, capabilities.routes, route, parameters, instrument.exchange)
         return OrderRequest(
             instrument=instrument,
             account=account,
@@ -432,6 +443,7 @@ class Desk:
     async def approve_ticket(self, session: Session, id: str) -> Any:
         """Send a staged ticket as an order, under the same id."""
         ticket = find_ticket(self._blotter, session, id)
+        self._check_kept(ticket)
         link = link_of(self._links, ticket)
         link.check_up()
         broker_order_id, clientid = link.adapter.reserve()
@@ -445,6 +457,11 @@ class Desk:
             session=link.status.session,
         )
         return await self._send(link, order, (), ticket)
+
+    def _check_kept(self, ticket: Order) -> None:
+        """Raise InvalidArgument while an intent about a ticket is on its way to the disk: it may yet be refused."""
+        if ticket.id in self._in_flight or ticket.id in self._changing:
+            raise InvalidArgument("the ticket is being changed; ask again", path="id", reason="state")
 
     # --- change ---------------------------------------------------------------------------------------------------
 
@@ -473,13 +490,17 @@ class Desk:
         if not terms:
             return order_record(order)
         if order.status is _S.STAGED:
+            self._check_kept(order)
             changed = self._blotter.change(order, self._now_ns(), **terms)
+            self._changing.add(order.id)
             try:
                 await link.journal_order(changed, is_intent=True)
             except TxTraderError:
                 if self._blotter.orders.get(order.id) is changed:
                     self._blotter.put(order)
                 raise
+            finally:
+                self._changing.discard(order.id)
             return order_record(self._blotter.orders[order.id])
         link.check_up()
         if "replace" not in link.adapter.capabilities.features:

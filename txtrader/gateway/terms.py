@@ -15,7 +15,7 @@ from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.numbers import check_step, plain_text
 from txtrader.model.order import Order, OrderRequest, OrderType, TimeInForce
 
-__all__ = ["CARRIED", "REQUESTED", "TERMS", "check_against", "check_terms", "digest_of", "request_of"]
+__all__ = ["CARRIED", "REQUESTED", "TERMS", "check_against", "check_route", "check_terms", "digest_of", "request_of"]
 
 
 TERMS = (
@@ -84,6 +84,22 @@ def check_against(instrument: Instrument, terms: Mapping[str, Any]) -> None:
         if price < 0 and not instrument.allows_negative_prices:
             raise InvalidArgument(f"{instrument.symbol} has no negative prices", path=name)
         check_step(price, instrument.tick_at(price), name, "tick")
+
+
+def check_route(
+    mode: str, routes: Mapping[str, Any], route: str | None, parameters: Mapping[str, Any] | None, home: str | None
+) -> None:
+    """Check a route against the broker's `routes` ({name: parameter names or none}) before anything is kept.
+
+    An empty table says that the broker does not tell; the instrument's own exchange (`home`) is always one.
+    """
+    if route is None or not routes:
+        return
+    if route not in routes and route != home:
+        raise InvalidArgument(f"{mode} has no route {route}", path="route", reason="unsupported")
+    for name in parameters or ():
+        if name not in (routes.get(route) or ()):
+            raise InvalidArgument(f"route {route} has no parameter {name}", path=f"route.{route}.{name}")
 
 
 def digest_of(terms: Mapping[str, Any], account: str) -> str:
