@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from txtrader.errors import InvalidArgument
 
@@ -106,8 +107,13 @@ def check_step(value: Decimal, step: Decimal | None, path: str, what: str) -> No
         )
 
 
+@lru_cache(maxsize=65_536)
 def plain(value: Decimal) -> Decimal:
-    """Return the same number without exponent, trailing zeros or negative zero: how every surface shows it."""
+    """Return the same number without exponent, trailing zeros or negative zero: how every surface shows it.
+
+    Remembered, because a market quotes the same few prices and sizes over and over; equal numbers, however they are
+    written, have one answer.
+    """
     if not value:
         return _ZERO
     _, digits, exponent = value.as_tuple()

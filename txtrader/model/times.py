@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from txtrader.errors import InvalidArgument
@@ -48,8 +49,14 @@ def from_datetime(at: datetime) -> int:
 def iso(ns: int) -> str:
     """Write `2026-11-20T14:30:00.123456789Z`, with as many digits as are known."""
     seconds, fraction = divmod(ns, SECOND)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = _second_text(seconds)
     return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else f"{text}Z"
+
+
+@lru_cache(maxsize=256)
+def _second_text(seconds: int) -> str:
+    """Write a whole second; thousands of ticks share one."""
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def local_text(ns: int, zone: ZoneInfo) -> str:
