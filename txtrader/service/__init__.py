@@ -46,6 +46,11 @@ __all__ = ["GatewayService", "gateway_options", "make_application", "make_servic
 LAST_WORDS = 1.0  # seconds that the stop waits for the journal before the clients are closed
 
 
+_COLLECT = (50_000, 50, 50)
+"""Thresholds of the garbage collector: an order makes hundreds of objects that are no garbage; the defaults would
+look at them over and over, for a fifth of the time of a busy gateway."""
+
+
 class GatewayService(Daemon):
     """The gateway as a Twisted service.  `gateway` and `ports` are there once it is up."""
 
@@ -99,6 +104,7 @@ class GatewayService(Daemon):
         # What was loaded lives as long as the daemon: the collector need not walk through it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_COLLECT)
         self._log.info("the gateway serves: {ports}", ports=", ".join(f"{n} {p}" for n, p in self.ports.items()))
 
     def _dial(self) -> None:
