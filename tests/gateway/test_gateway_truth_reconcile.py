@@ -41,11 +41,11 @@ async def test_nobody_hears_of_accounts_that_are_not_his(tmp_path: Path, expecte
         room.adapter.submit = lambda order: None  # type: ignore[method-assign]
         lost = await room.call("market_order", "IBM", 5, ORDER)
         room.adapter.lose_link()
-        room.broker.positions["DU1", "IBM"] = Decimal(777)
+        room.broker.positions["DU1", "IBM"] = Decimal(918273645)
         room.adapter.restore_link()
         await room.until(lambda: room.link.word == "ReconcileFailed", 10)
         await room.until(lambda: status_of(room, lost["id"]) == "Lost")
-        secrets = ("DU1", "777", record["id"], lost["id"], "secret")
+        secrets = ("DU1", "918273645", record["id"], lost["id"], "secret")
         answers = [
             heard,
             await room.call("query_status", session=limited),
@@ -64,7 +64,7 @@ async def test_nobody_hears_of_accounts_that_are_not_his(tmp_path: Path, expecte
         assert not [word for word in secrets if word in text]
         assert theirs["id"] in text
         report = await room.call("query_reconciliation")
-        assert [row["broker"] for row in report["positions"]] == [777]
+        assert [row["broker"] for row in report["positions"]] == [918273645]
         errors = [data for data in room.told("error") if data["code"] == "reconcile-failed"]
         assert [(data["account"], data["symbol"]) for data in errors] == [("DU1", "IBM")]
 
