@@ -16,9 +16,11 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["txtrader", "txtrader.*"]),
-    package_data={"txtrader": ["py.typed", "**/*.json", "**/*.toml", "**/*.gz", "**/*.md", "**/*.txt"]},
+    package_data={"txtrader": ["py.typed", "**/*.csv", "**/*.json", "**/*.toml", "**/*.gz", "**/*.md", "**/*.txt"]},
     install_requires=[
         "twisted[tls]>=26.10",
+        "protobuf>=4.25",  # CQG: message classes are built at run time, so that any supported runtime will do
+        "autobahn[twisted]>=26.10.1",  # CQG speaks over WebSockets
         "ibapi>=9.81.1",
         "msgspec>=0.20",
         "python-dotenv>=1.0",
