@@ -1,0 +1,43 @@
+"""TLS for both roles, from files: what a listener shows, and what a client trusts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet import ssl
+from twisted.internet._sslverify import IOpenSSLTrustRoot  # nowhere public, though a trust root has to provide it
+from zope.interface import implementer
+
+from txtrader.errors import ConfigError
+
+__all__ = ["client_options", "server_context"]
+
+
+def server_context(certificate_file: str, key_file: str) -> Any:
+    """Return the context factory of a listener; raises ConfigError when the files do not serve."""
+    try:
+        return ssl.DefaultOpenSSLContextFactory(key_file, certificate_file)
+    except (SSL.Error, OSError) as error:
+        raise ConfigError(f"{certificate_file} and {key_file} are no certificate with its key: {error}") from None
+
+
+def client_options(host: str, ca_file: str | None = None) -> Any:
+    """Return what a client asks of a server called `host`: the system's roots, or those of one PEM file."""
+    if ca_file is None:
+        return ssl.optionsForClientTLS(host)
+    return ssl.optionsForClientTLS(host, trustRoot=_FileRoots(ca_file))
+
+
+@implementer(IOpenSSLTrustRoot)
+class _FileRoots:
+    """The roots in a file, read by OpenSSL itself."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def _addCACertsToContext(self, context: Any) -> None:
+        try:
+            context.load_verify_locations(self._path)
+        except SSL.Error as error:
+            raise ConfigError(f"{self._path} holds no certificates: {error}") from None
