@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from txtrader.errors import BrokerUnavailable, Throttled
-from txtrader.twsapi.pacing import HistoryPacer, Pacer, Priority
+from txtrader.net.pacing import Pacer, Priority
+from txtrader.twsapi.pacing import HistoryPacer
 
 
 @given(st.lists(st.tuples(st.floats(min_value=0, max_value=0.7), st.integers(min_value=1, max_value=30)), max_size=12))

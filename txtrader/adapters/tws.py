@@ -46,11 +46,11 @@ from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.market import Bar, BarQuery
 from txtrader.model.order import Order, OrderRequest
 from txtrader.net.dial import Dialer
+from txtrader.net.pacing import Priority
 from txtrader.net.pump import Pump
 from txtrader.twsapi.codes import CodeClass, Codes
 from txtrader.twsapi.connection import GLOBAL_ID, Connection, LoginInfo, Timing
 from txtrader.twsapi.ids import OrderIds
-from txtrader.twsapi.pacing import Priority
 from txtrader.wire.tws.ibapi_binding import load_binding
 from txtrader.wire.tws.message import Message
 

@@ -15,8 +15,8 @@ from txtrader.gateway.adapter import AdapterSink
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.instrument import Instrument, SecType
 from txtrader.model.numbers import plain
+from txtrader.net.pacing import Priority
 from txtrader.twsapi.connection import Connection
-from txtrader.twsapi.pacing import Priority
 from txtrader.wire.tws.message import Message
 
 __all__ = ["Books"]

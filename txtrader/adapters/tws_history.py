@@ -20,10 +20,10 @@ from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, SecType
 from txtrader.model.market import Bar, BarPeriod, BarQuery
 from txtrader.model.numbers import plain
+from txtrader.net.pending import all_of
 from txtrader.twsapi.codes import Codes
 from txtrader.twsapi.connection import Connection
 from txtrader.twsapi.pacing import HistoryPacer
-from txtrader.twsapi.pending import all_of
 from txtrader.wire.tws.message import Message
 
 __all__ = ["PERIODS", "History", "pieces_of"]

@@ -20,8 +20,8 @@ from txtrader.gateway.adapter import AdapterSink, BrokerNotice
 from txtrader.model.instrument import Instrument, SecType
 from txtrader.model.market import DataType, MarketStats, Quote, Trade
 from txtrader.model.numbers import plain_text
+from txtrader.net.pacing import Priority
 from txtrader.twsapi.connection import Connection
-from txtrader.twsapi.pacing import Priority
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.ticks import GenericTick, PriceTick, SizeTick, StringTick
 

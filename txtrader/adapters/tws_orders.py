@@ -20,10 +20,10 @@ from txtrader.errors import BrokerUnavailable, InvalidArgument, NotReady, TxTrad
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice
 from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderStatus, OrderUpdate, OrderWarning
+from txtrader.net.pacing import Priority, Queued
 from txtrader.twsapi.codes import CodeClass
 from txtrader.twsapi.connection import Connection
 from txtrader.twsapi.ids import OrderIds
-from txtrader.twsapi.pacing import Priority, Queued
 from txtrader.wire.tws.message import Message
 
 __all__ = ["ALGORITHMS", "EXCHANGES", "Orders"]

@@ -19,9 +19,9 @@ from txtrader.gateway.adapter import AdapterSink, BrokerNotice, BrokerSnapshot
 from txtrader.gateway.tasks import returns_deferred, spawn
 from txtrader.model.execution import CommissionReport, Execution
 from txtrader.model.order import OrderUpdate
+from txtrader.net.pacing import Priority
+from txtrader.net.pending import all_of
 from txtrader.twsapi.connection import Connection
-from txtrader.twsapi.pacing import Priority
-from txtrader.twsapi.pending import all_of
 from txtrader.wire.tws.message import Message
 
 __all__ = ["Reports"]

@@ -18,11 +18,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.errors import BrokerRejected, BrokerUnavailable, RemoteProtocolError, TxTraderError
+from txtrader.net.pacing import Pacer, Priority, Queued
+from txtrader.net.pending import PendingQuestion
 from txtrader.net.pump import Pump
 from txtrader.twsapi.codes import CodeClass, Codes
 from txtrader.twsapi.ids import OrderIds, RequestIds
-from txtrader.twsapi.pacing import Pacer, Priority, Queued
-from txtrader.twsapi.pending import PendingQuestion
 from txtrader.wire.tws.client import ClientSession, LoggedIn, Undecoded
 from txtrader.wire.tws.message import Message
 
@@ -168,9 +168,9 @@ class Connection:
         self._clock = clock
         self._listener = listener
         self._timing = timing or Timing()
-        self._questions: dict[int | str, PendingQuestion] = {}
+        self._questions: dict[int | str, PendingQuestion[Message]] = {}
         self._ends: dict[int | str, frozenset[str]] = {}
-        self._shared_answers: dict[str, list[PendingQuestion]] = {}  # by the name of a message without id
+        self._shared_answers: dict[str, list[PendingQuestion[Message]]] = {}  # by the name of a message without id
         self._accounts: tuple[str, ...] = ()
         self._has_order_id = False
         self._reads_seen = 0
@@ -265,16 +265,16 @@ class Connection:
         """Hang up; `lost` follows."""
         self.pump.close()
 
-    def _question(self, key: int | str, name: str, ends: Iterable[str]) -> PendingQuestion:
+    def _question(self, key: int | str, name: str, ends: Iterable[str]) -> PendingQuestion[Message]:
         if self._is_lost:
             raise BrokerUnavailable("the link to TWS is gone")
-        question = PendingQuestion(key, name, clock=self._clock, on_over=self._question_over)
+        question = PendingQuestion[Message](key, name, clock=self._clock, peer="TWS", on_over=self._question_over)
         self._questions[key] = question
         self._ends[key] = frozenset(ends)
         return question
 
     def _send_question(
-        self, question: PendingQuestion, message: Message, priority: Priority, timeout: float | None
+        self, question: PendingQuestion[Message], message: Message, priority: Priority, timeout: float | None
     ) -> None:
         def send() -> None:
             if question.is_over:
@@ -292,7 +292,7 @@ class Connection:
             question.cancel_message = None
             question.fail(error)
 
-    def _question_over(self, question: PendingQuestion) -> None:
+    def _question_over(self, question: PendingQuestion[Message]) -> None:
         self._questions.pop(question.key, None)
         self._ends.pop(question.key, None)
         for name, owners in list(self._shared_answers.items()):

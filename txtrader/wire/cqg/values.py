@@ -65,22 +65,22 @@ def put_decimal(message: Any, value: Decimal) -> None:
 class PriceScale:
     """Turns scaled integers into prices and back: price = scaled * scale."""
 
-    __slots__ = ("_cache", "scale")
+    __slots__ = ("cache", "scale")
 
     def __init__(self, scale: float | Decimal) -> None:
         """Take the scale as the wire gives it; raises RemoteProtocolError unless it is a number above zero."""
         self.scale = scale if isinstance(scale, Decimal) else number_of(scale)
         if self.scale <= 0:
             raise RemoteProtocolError(f"the price scale {self.scale} is not above zero")
-        self._cache: dict[int, Decimal] = {}
+        self.cache: dict[int, Decimal] = {}
 
     def price(self, scaled: int) -> Decimal:
         """Return the price that a scaled integer stands for."""
-        price = self._cache.get(scaled)
+        price = self.cache.get(scaled)
         if price is None:
-            if len(self._cache) >= _MOST_CACHED:
-                self._cache.clear()
-            price = self._cache[scaled] = _plain(_DIGITS.multiply(self.scale, Decimal(scaled)))
+            if len(self.cache) >= _MOST_CACHED:
+                self.cache.clear()
+            price = self.cache[scaled] = _plain(_DIGITS.multiply(self.scale, Decimal(scaled)))
         return price
 
     def scaled(self, price: Decimal) -> int:

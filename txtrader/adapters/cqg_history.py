@@ -1,0 +1,104 @@
+"""Bars from CQG: windows cut to what a request may ask, chunks joined, oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from txtrader.adapters.cqg_instruments import Instruments
+from txtrader.errors import BrokerError, InvalidArgument
+from txtrader.model.market import Bar, BarPeriod, BarQuery
+from txtrader.wire.cqg.schema import message_class
+from txtrader.wire.cqg.values import BaseTime, PriceScale, decimal_of
+from txtrader.wire.cqg.words import BarStatus, BarUnit
+
+__all__ = ["PERIODS", "History"]
+
+_DAY = 86_400_000_000_000
+_UNITS = {"m": BarUnit.MIN, "h": BarUnit.HOUR, "D": BarUnit.DAY, "W": BarUnit.WEEK, "M": BarUnit.MONTH}
+_MOST_BARS = 2_000  # in one request
+_Parameters = message_class("historical_2.TimeBarParameters")
+
+PERIODS = (
+    *(BarPeriod(count, "m") for count in (1, 2, 3, 5, 10, 15, 20, 30)),
+    *(BarPeriod(count, "h") for count in (1, 2, 3, 4, 8)),
+    BarPeriod(1, "D"),
+    BarPeriod(1, "W"),
+    BarPeriod(1, "M"),
+)
+
+
+class History:
+    """Requests for bars on whatever connection there is."""
+
+    def __init__(self, connected: Callable[[], Any], instruments: Instruments, timeout: float) -> None:
+        self._connected = connected
+        self._instruments = instruments
+        self._timeout = timeout
+
+    async def bars(self, query: BarQuery) -> list[Bar]:
+        """Return the bars of a query in ascending time.  Raises InvalidArgument for a length that CQG has not."""
+        period = query.period
+        if period not in PERIODS:
+            raise InvalidArgument(f"CQG has no bars of {period}", path="period")
+        connection = self._connected()
+        contract = await self._instruments.contract_of(query.instrument)
+        window = period.seconds * 1_000_000_000 * _MOST_BARS
+        found: dict[int, Bar] = {}
+        start = query.start
+        while start < query.end:
+            end = min(query.end, start + window)
+            for bar in await self._piece(connection, contract.contract_id, contract.scale, period, start, end):
+                if query.start <= bar.time < query.end:
+                    found[bar.time] = bar
+            start = end
+        return [found[time] for time in sorted(found)]
+
+    async def _piece(
+        self, connection: Any, contract_id: int, scale: Any, period: BarPeriod, start: int, end: int
+    ) -> list[Bar]:
+        base: BaseTime = connection.base_time
+        unit = _UNITS[period.unit]
+        parameters = _Parameters(contract_id=contract_id, bar_unit=int(unit))
+        is_long = period.unit in "DWM"
+        if is_long:
+            # Both ends are trade dates, the last one included.
+            parameters.from_utc_time = base.milliseconds(start // _DAY * _DAY)
+            parameters.to_utc_time = base.milliseconds((end - 1) // _DAY * _DAY)
+        else:
+            parameters.unit_number = period.count
+            parameters.from_utc_time = base.milliseconds(start)
+            parameters.to_utc_time = base.milliseconds(end)
+        try:
+            reports = await connection.ask_bars(parameters, self._timeout)
+        except BrokerError as error:
+            if error.broker_code in (BarStatus.OUTSIDE_ALLOWED_RANGE,):
+                return []
+            raise
+        prices = PriceScale(scale)
+        day: int | None = None
+        rows: list[Bar] = []
+        for report in reports:
+            for wire in report.time_bars:
+                if wire.HasField("trade_date"):
+                    day = base.ns(wire.trade_date) // _DAY * _DAY
+                bar = _bar(wire, prices, base.ns(wire.bar_utc_time) if not is_long or day is None else day)
+                if bar is not None:
+                    rows.append(bar)
+        return rows
+
+
+def _bar(wire: Any, prices: PriceScale, time: int) -> Bar | None:
+    names = ("scaled_open_price", "scaled_high_price", "scaled_low_price", "scaled_close_price")
+    if not all(wire.HasField(name) for name in names):
+        return None  # a bar in which nothing was traded
+    first, high, low, last = (prices.price(getattr(wire, name)) for name in names)
+    return Bar(
+        time=time,
+        open=first,
+        high=high,
+        low=low,
+        close=last,
+        volume=decimal_of(wire.volume) if wire.HasField("volume") else None,
+        count=wire.tick_volume if wire.HasField("tick_volume") else None,
+    )

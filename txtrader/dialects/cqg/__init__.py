@@ -1,0 +1,1 @@
+"""CQG WebAPI's messages and our records, both directions side by side."""

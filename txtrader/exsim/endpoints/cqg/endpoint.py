@@ -1,0 +1,253 @@
+"""The listening end of the simulated CQG server: who is connected, whose sessions live, and the faults on command."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
+from twisted.logger import Logger
+
+from txtrader.exsim.endpoints.cqg.connection import CqgConnection
+from txtrader.exsim.endpoints.cqg.listings import ListingNames
+from txtrader.exsim.endpoints.cqg.options import CqgOptions
+from txtrader.exsim.endpoints.cqg.order_desk import OrderDesk, order_to_state
+from txtrader.exsim.endpoints.cqg.user_session import UserSession
+from txtrader.exsim.records import Fill
+from txtrader.exsim.venue import Venue
+from txtrader.net.outbound import OutboundPool
+from txtrader.net.websocket import WebSocketListener, WebSocketPump
+from txtrader.wire.cqg.words import LogoffReason, LogonCode, MessageType
+
+__all__ = ["CqgEndpoint"]
+
+
+class CqgEndpoint:
+    """A simulated CQG WebAPI server: translates between clients and a venue, which alone decides.
+
+    `reactor` listens and tells the time; orders, chains and sessions live as long as this object, whoever
+    disconnects.  `start` answers the port.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        venue: Venue,
+        reactor: Any,
+        *,
+        port: int = 0,
+        interface: str = "127.0.0.1",
+        options: CqgOptions | None = None,
+    ) -> None:
+        self.venue = venue
+        self.reactor = reactor
+        self.options = options or CqgOptions()
+        self.names = ListingNames(venue.instruments)
+        self.pool = OutboundPool(reactor)
+        self.connections: list[CqgConnection] = []
+        self.sessions = 0
+        self.logon_failures: deque[tuple[LogonCode, str]] = deque()
+        self.is_silent = False
+        self.is_deaf = False
+        self.desk = OrderDesk(self)
+        if venue.memory is not None:
+            venue.memory.extra_to_state = order_to_state
+        self.desk.restore()
+        self._by_user: dict[str, UserSession] = {}
+        self._by_token: dict[str, UserSession] = {}
+        self._expiries: dict[str, IDelayedCall] = {}
+        self._users = 0
+        self._port_number = port
+        self._interface = interface
+        self._port: IListeningPort | None = None
+        self._is_refusing = False
+
+    # -- life
+
+    def start(self) -> Deferred[int]:
+        """Listen; answers the port number."""
+        self.venue.add_observer(self.desk)
+        return maybeDeferred(self._listen)
+
+    def stop(self) -> Deferred[None]:
+        """Stop listening and drop everyone; the Deferred fires when the port is free."""
+        self.venue.remove_observer(self.desk)
+        for connection in list(self.connections):
+            connection.drop()
+        for session in list(self._by_token.values()):
+            self.end_session(session)
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        return port.stopListening() or succeed(None)
+
+    @property
+    def port(self) -> int:
+        """The port number, known once started."""
+        return self._port_number
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to."""
+        return f"{'ws' if self.options.tls is None else 'wss'}://{self._interface}:{self._port_number}/"
+
+    def _listen(self) -> int:
+        listener = WebSocketListener(self._build, self.reactor, handshake_delay=self.options.handshake_delay)
+        if self.options.tls is None:
+            self._port = self.reactor.listenTCP(self._port_number, listener, interface=self._interface)
+        else:
+            self._port = self.reactor.listenSSL(
+                self._port_number, listener, self.options.tls, interface=self._interface
+            )
+        assert self._port is not None
+        self._port_number = getattr(self._port.getHost(), "port", self._port_number)
+        return self._port_number
+
+    def _build(self, addr: IAddress | None) -> WebSocketPump | None:
+        if self._is_refusing:
+            return None
+        connection = CqgConnection(self)
+        self.connections.append(connection)
+        return connection.pump
+
+    # -- who is there
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that clients see."""
+        return self.options.accounts or self.venue.accounts()
+
+    def account_id(self, account: str) -> int:
+        """Return the number of an account: the digits of its name, else its place."""
+        digits = "".join(letter for letter in account if letter.isdigit())
+        return int(digits) if digits and int(digits) < 2**31 else 1 + self.accounts.index(account)
+
+    def account(self, account_id: int) -> str | None:
+        """Return the account with a number that clients may see."""
+        return next((account for account in self.accounts if self.account_id(account) == account_id), None)
+
+    def session_of(self, user: str) -> UserSession | None:
+        """Return the user's session, if one lives."""
+        return self._by_user.get(user)
+
+    def session_with(self, token: str) -> UserSession | None:
+        """Return the session that a token restores."""
+        return self._by_token.get(token)
+
+    def new_session(self, user: str, *, can_restore: bool, can_join: bool) -> UserSession:
+        """Begin a session; a former one of the same user ends, forced."""
+        former = self._by_user.get(user)
+        if former is not None:
+            for connection in list(former.connections):
+                connection.log_off(LogoffReason.FORCED, "the user has logged on elsewhere")
+            self.end_session(former)
+        self._users += 1
+        session = UserSession(user, self._users, self.venue.now_ns(), can_restore=can_restore, can_join=can_join)
+        self._by_user[user] = self._by_token[session.token] = session
+        return session
+
+    def end_session(self, session: UserSession | None) -> None:
+        """Forget a session: its token restores nothing any more."""
+        if session is None:
+            return
+        timer = self._expiries.pop(session.token, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+        self._by_token.pop(session.token, None)
+        if self._by_user.get(session.user) is session:
+            del self._by_user[session.user]
+
+    def session_idle(self, session: UserSession) -> None:
+        """A session has lost its last connection: it waits for a restore, or ends."""
+        if session.token not in self._by_token:
+            return
+        if not session.can_restore or self._port is None:
+            self.end_session(session)
+            return
+        old = self._expiries.pop(session.token, None)
+        if old is not None and old.active():
+            old.cancel()
+        self._expiries[session.token] = self.reactor.callLater(self.options.token_life, self._expired, session)
+
+    def _expired(self, session: UserSession) -> None:
+        if not session.connections:
+            self.end_session(session)
+
+    def forget(self, connection: CqgConnection) -> None:
+        """A connection is gone."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+
+    def lines_on(self, listing_id: int) -> int:
+        """Count the market data subscriptions that clients have on one listing."""
+        return sum(connection.market.has_line(listing_id) for connection in self.connections if connection.market)
+
+    # -- faults on command
+
+    def drop_connections(self) -> int:
+        """Cut all connections at once; return how many."""
+        connections = list(self.connections)
+        for connection in connections:
+            connection.drop()
+        return len(connections)
+
+    def refuse(self, is_refusing: bool = True) -> None:
+        """Take no new connections, or take them again."""
+        self._is_refusing = is_refusing
+
+    def go_silent(self, is_silent: bool = True, *, hears: bool = False) -> None:
+        """Keep the sockets and say nothing any more; unless it `hears`, requests have no effect either."""
+        self.is_silent = is_silent
+        self.is_deaf = is_silent and not hears
+
+    def fail_logon(self, code: LogonCode, text: str = "refused by the simulator", *, times: int = 1) -> None:
+        """Answer the next logons with a failure code."""
+        self.logon_failures.extend([(code, text)] * times)
+
+    def force_logoff(self, text: str = "ended by the simulator", *, redirect_url: str = "") -> None:
+        """End all sessions by force, or with an address send the clients there."""
+        reason = LogoffReason.REDIRECTED if redirect_url else LogoffReason.FORCED
+        for connection in list(self.connections):
+            session = connection.user_session
+            connection.log_off(reason, text, redirect_url)
+            self.end_session(session)
+
+    def forget_sessions(self) -> None:
+        """Let all tokens be unknown from now on, as a restarted server does; connections stay."""
+        for session in list(self._by_token.values()):
+            self.end_session(session)
+
+    def send_user_message(self, kind: MessageType, text: str) -> None:
+        """Tell everybody something."""
+        for connection in list(self.connections):
+            if connection.user_session is not None:
+                connection.tell_user(kind, text)
+
+    def lose_market_data(self, is_lost: bool = True) -> None:
+        """Report all market data subscriptions as disconnected, or as back (a new snapshot follows)."""
+        for connection in list(self.connections):
+            if connection.market is not None:
+                connection.market.interrupt(is_lost)
+
+    def repeat_snapshots(self) -> None:
+        """Send every subscriber a snapshot again."""
+        for connection in list(self.connections):
+            if connection.market is not None:
+                connection.market.repeat_snapshots()
+
+    def roll(self, root: str) -> None:
+        """Let the next month of a root be the most active one, and tell who asked for it."""
+        self.names.roll(root)
+        for connection in list(self.connections):
+            connection.rolled(root)
+
+    def correct(self, exec_id: str, *, price: Decimal | None = None, quantity: Decimal | None = None) -> Fill:
+        """Correct a fill."""
+        return self.venue.correct(exec_id, price=price, quantity=quantity)
+
+    def bust(self, exec_id: str) -> Fill:
+        """Take a fill back."""
+        return self.venue.bust(exec_id)
