@@ -1,0 +1,418 @@
+"""CQG, over its WebAPI: protocol buffers on one WebSocket session that all clients of the gateway share.
+
+    dial -> WebSocket -> restore the session that was lost, else log on -> accounts: Connected, the gateway reconciles
+    two pings without an answer: Stale, hang up       loss: Disconnected, dial again with a growing, jittered wait
+    logged off by force: somebody else uses the account; not fought over, dialled again after the longest wait
+
+Orders, market data, bars, accounts and instruments are rooms of their own beside this one; here they meet the link.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from twisted.internet.abstract import isIPAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from txtrader.adapters.cqg_books import Books
+from txtrader.adapters.cqg_budget import LogonBudget
+from txtrader.adapters.cqg_connection import Connection
+from txtrader.adapters.cqg_history import History
+from txtrader.adapters.cqg_instruments import Instruments
+from txtrader.adapters.cqg_market import MarketLines
+from txtrader.adapters.cqg_options import CqgOptions, capabilities_of, options_from
+from txtrader.adapters.cqg_orders import Orders
+from txtrader.adapters.cqg_reports import Reports
+from txtrader.dialects.cqg.contracts import Contract
+from txtrader.errors import BrokerUnavailable, InvalidArgument, RemoteProtocolError
+from txtrader.gateway.adapter import AdapterSink, BrokerNotice, BrokerSnapshot, LinkState, LinkStatus
+from txtrader.gateway.tasks import returns_deferred
+from txtrader.model.instrument import Instrument, InstrumentQuery
+from txtrader.model.market import Bar, BarQuery
+from txtrader.model.order import Order, OrderRequest
+from txtrader.net.dial import Dialer
+from txtrader.net.pacing import Priority
+from txtrader.net.tls import client_options
+from txtrader.net.websocket import WebSocketPump
+from txtrader.wire.cqg.schema import message_class
+from txtrader.wire.cqg.words import LogoffReason, MarketStatus, MessageType, TradeStatus
+
+__all__ = ["CqgAdapter", "CqgOptions", "make"]
+
+SECOND = 1_000_000_000
+_SEVERITIES = {
+    int(MessageType.CRITICAL_ERROR): "error",
+    int(MessageType.WARNING): "warning",
+    int(MessageType.INFO): "info",
+}
+
+
+def make(
+    settings: Any,
+    reactor: Any,
+    sink: AdapterSink,
+    *,
+    mode: str = "cqg",
+    now_ns: Callable[[], int] = time.time_ns,
+    random: random_module.Random | None = None,
+) -> CqgAdapter:
+    """Make the adapter from the settings of its mode."""
+    options = options_from(settings)
+    return CqgAdapter(options, reactor, sink, mode=mode, now_ns=now_ns, random=random or random_module.Random())
+
+
+class CqgAdapter:
+    """One session at CQG: the face that `txtrader.gateway.adapter.Adapter` describes."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        options: CqgOptions,
+        reactor: Any,
+        sink: AdapterSink,
+        *,
+        mode: str,
+        now_ns: Callable[[], int],
+        random: random_module.Random,
+    ) -> None:
+        self._options = options
+        self._reactor = reactor
+        self._sink = sink
+        self._mode = mode
+        self._now_ns = now_ns
+        self._connection: Connection | None = None
+        self._building: Connection | None = None
+        self._token: str | None = None
+        self._logins = 0
+        self._status = LinkStatus(mode=mode, state=LinkState.STARTUP, since=now_ns())
+        self._farms: dict[str, tuple[str, str]] = {}
+        self._is_stopping = False
+        self._stopped: list[Deferred[None]] = []
+        self.budget = LogonBudget(options.budget_file, options.logons_a_day, now_ns)
+        self.instruments = Instruments(mode, self._connected, options.timeout_symbol, self._rolled)
+        self.market = MarketLines(mode, sink, now_ns, self.instruments)
+        self.books = Books(mode, sink, now_ns, self.instruments)
+        self.history = History(self._connected, self.instruments, options.timeout_bars)
+        self.orders = Orders(
+            mode,
+            sink,
+            reactor,
+            now_ns,
+            self.instruments,
+            connected=self._connected,
+            account_id=self.books.account_id,
+            account=self.books.account,
+            rate=options.order_rate,
+        )
+        self.reports = Reports(
+            mode,
+            sink,
+            reactor,
+            now_ns,
+            orders=self.orders,
+            books=self.books,
+            connected=self._connected,
+            timeout=options.timeout_snapshot,
+        )
+        self._dialer = Dialer(
+            reactor, self._endpoint, options.reconnect, build=self._build, on_failed=self._dial_failed, random=random
+        )
+        self.capabilities = capabilities_of(mode, options)
+
+    # --- the link ---
+
+    def start(self) -> None:
+        """Begin to dial, and keep the link until `stop`."""
+        self._dialer.start()
+
+    def stop(self) -> Deferred[None]:
+        """Log off and hang up; fires when nothing of the adapter is left ticking."""
+        self._is_stopping = True
+        self._dialer.stop()
+        connection = self._building
+        if connection is None:
+            self._close_rooms()
+            self._tell_link(LinkState.SHUTDOWN, "stopped")
+            return succeed(None)
+        over: Deferred[None] = Deferred()
+        self._stopped.append(over)
+        connection.close()
+        return over
+
+    def status(self) -> LinkStatus:
+        """Say where the link stands now."""
+        return self._status
+
+    def _endpoint(self) -> IStreamClientEndpoint:
+        options = self._options
+        self._tell_link(LinkState.CONNECTING, f"dialling {options.host}:{options.port}")
+        plain: IStreamClientEndpoint
+        if isIPAddress(options.host):
+            plain = TCP4ClientEndpoint(self._reactor, options.host, options.port)
+        else:
+            plain = HostnameEndpoint(self._reactor, options.host, options.port)
+        if not options.is_tls:
+            return plain
+        wrapped: IStreamClientEndpoint = wrapClientTLS(client_options(options.host, options.ca_file), plain)
+        return wrapped
+
+    def _build(self) -> Any:
+        self._building = Connection(self._reactor, self, self._options, now_ns=self._now_ns, token=self._token)
+        pump: WebSocketPump = self._building.pump
+        return pump.protocol
+
+    def _connected(self) -> Connection:
+        """Return the connection that questions go to.  Raises BrokerUnavailable while there is none."""
+        if self._connection is None or not self._connection.is_ready:
+            raise BrokerUnavailable(f"no working link to CQG ({self._status.reason or self._status.state.value})")
+        return self._connection
+
+    def _dial_failed(self, failure: Failure) -> None:
+        self._tell_link(LinkState.DISCONNECTED, f"cannot connect: {failure.getErrorMessage()}")
+
+    # --- what the connection tells ---
+
+    def logged_on(self, connection: Connection, *, is_restored: bool) -> None:
+        """Take up the session: accounts first, then streams are asked for again and the gateway reconciles."""
+        self._connection = connection
+        self._token = connection.token
+        if not is_restored:
+            self.budget.used()
+        self._farms.clear()
+        request = message_class("trading_account_2.AccountsRequest")()
+        asked = connection.ask(self._options.timeout_default, priority=Priority.ACCOUNT, accounts_request=request)
+        asked.addCallbacks(lambda reports: self._ready(connection, reports, is_restored), self._no_accounts)
+
+    def _ready(self, connection: Connection, reports: list[Any], is_restored: bool) -> None:
+        if connection is not self._connection:
+            return
+        self._logins += 1
+        self._dialer.succeeded()
+        self.instruments.session_over()
+        self.books.learn_accounts(reports)
+        self._log.info(
+            "{mode}: {how} CQG, {count} account(s)",
+            mode=self._mode,
+            how="restored the session at" if is_restored else "logged on to",
+            count=len(self.books.accounts),
+        )
+        self.market.opened(connection)
+        session = f"{self._mode}-{self._now_ns()}-{self._logins}"
+        reason = "session restored" if is_restored else "logged on"
+        self._tell_link(LinkState.CONNECTED, reason, session=session, login="ok", data_lost=self._logins > 1)
+
+    def _no_accounts(self, failure: Failure) -> None:
+        if failure.check(BrokerUnavailable):
+            return  # the link went; that is told
+        self._log.warn("{mode}: no list of accounts: {reason}", mode=self._mode, reason=failure.getErrorMessage())
+        if self._connection is not None:
+            self._connection.pump.abort()
+
+    def fell_silent(self, connection: Connection) -> None:
+        """Say that the link is stale; it is hung up right after, and dialled again."""
+        self.market.suspect()
+        self._tell_link(LinkState.STALE, "CQG has not answered two pings")
+        connection.pump.abort()
+
+    def lost(self, connection: Connection, failure: Failure) -> None:
+        """Take the loss: everything that waited has failed; dial again."""
+        was_ready = self._connection is connection
+        if self._building is connection:
+            self._building = None
+        if was_ready:
+            self._connection = None
+            self.orders.link_lost()
+        self._close_rooms()
+        if self._is_stopping:
+            self._tell_link(LinkState.SHUTDOWN, "stopped")
+            stopped, self._stopped = self._stopped, []
+            for over in stopped:
+                over.callback(None)
+            return
+        wait: float | None = None
+        login = self._status.login if was_ready else None
+        reason = "the connection was lost" if was_ready else "CQG closed the connection before the logon was through"
+        if connection.refusal is not None:
+            code, text = connection.refusal
+            reason = f"CQG refused: {text}" if code else text
+            if connection.was_restore_refused:
+                self._token = None
+                wait = 0.0 if self.budget.left() else None
+            else:
+                login = f"refused: {text}"
+                # A password does not become right by repetition, and logons are counted.
+                wait = self._options.reconnect.maximum if code else None
+        elif connection.logged_off is not None:
+            code, text = connection.logged_off
+            reason = f"CQG logged us off: {text}"
+            if code in (LogoffReason.FORCED, LogoffReason.REASSIGNED):
+                self._token = None
+                wait = self._options.reconnect.maximum
+                self._sink.noticed(
+                    BrokerNotice(
+                        mode=self._mode,
+                        severity="error",
+                        message=f"{reason}; somebody else may use this login: next attempt in {wait:g} s",
+                        broker_code=code,
+                    )
+                )
+        elif failure.check(RemoteProtocolError):
+            reason = f"{reason}: {failure.getErrorMessage()}"
+        if self._token is None and not self.budget.left():
+            wait = max(wait or 0.0, self.budget.seconds_to_midnight())
+            reason = f"{reason}; the logons of today are used up"
+        self._log.warn("{mode}: {reason}", mode=self._mode, reason=reason)
+        self._dialer.again(wait)
+        self._tell_link(LinkState.DISCONNECTED, reason, login=login)
+
+    def received(self, connection: Connection, name: str, part: Any) -> None:
+        """Take a part of a message that answers no question."""
+        if name == "real_time_market_data":
+            self.market.take(part, connection.base_time)
+        elif name == "order_statuses":
+            self.reports.order_status(part, connection)
+        elif name == "position_statuses":
+            self.reports.position_status(part, connection)
+        elif name == "account_summary_statuses":
+            self.books.summary(part)
+        elif name == "trade_snapshot_completions":
+            self.reports.completed(part)
+        elif name == "order_request_rejects":
+            self.orders.rejected(part)
+        elif name == "market_data_subscription_statuses":
+            self.market.status(part)
+            self._farm("data", part.status_code == MarketStatus.DISCONNECTED)
+        elif name == "trade_subscription_statuses":
+            self._farm("trading", part.status_code == TradeStatus.DISCONNECTED)
+        elif name == "user_messages":
+            self._user_message(part)
+
+    def _farm(self, kind: str, is_broken: bool) -> None:
+        """Keep apart what CQG says of its data and of its trading side."""
+        state = "broken" if is_broken else "ok"
+        if self._farms.get(kind, (kind, "ok")) == (kind, state):
+            return
+        self._farms[kind] = (kind, state)
+        self._status = self._with_farms(self._status)
+        if self._connection is not None:
+            came_back = kind == "trading" and not is_broken
+            self._sink.link_changed(msgspec.structs.replace(self._status, resync=came_back, data_lost=False))
+
+    def _user_message(self, part: Any) -> None:
+        severity = _SEVERITIES.get(part.message_type)
+        text = f"{part.subject}: {part.text}" if part.subject else part.text
+        if severity is None:
+            self._log.info("{mode}: CQG says: {text}", mode=self._mode, text=text)
+            return
+        self._sink.noticed(
+            BrokerNotice(mode=self._mode, severity=severity, message=text, broker_code=part.message_type)
+        )
+
+    def _rolled(self, instrument: Instrument, contract: Contract) -> None:
+        self.market.rolled(instrument, contract)
+        self._sink.noticed(
+            BrokerNotice(
+                mode=self._mode,
+                severity="info",
+                message=f"{instrument.symbol} rolled: it stands for {contract.short} now",
+                symbol=instrument.symbol,
+            )
+        )
+
+    def _with_farms(self, status: LinkStatus) -> LinkStatus:
+        rows = tuple({"name": name, "kind": kind, "state": state} for name, (kind, state) in self._farms.items())
+        return msgspec.structs.replace(status, farms=rows)
+
+    def _tell_link(self, state: LinkState, reason: str, **facts: Any) -> None:
+        old = self._status
+        next_attempt = self._dialer.next_attempt
+        status = LinkStatus(
+            mode=self._mode,
+            state=state,
+            session=facts.pop("session", old.session if state in (LinkState.CONNECTED, LinkState.STALE) else None),
+            reason=reason,
+            since=self._now_ns() if state is not old.state else old.since,
+            attempts=self._dialer.attempts,
+            next_attempt=None
+            if next_attempt is None
+            else self._now_ns() + int((next_attempt - self._reactor.seconds()) * SECOND),
+            login=facts.pop("login", old.login),
+            **facts,
+        )
+        self._status = self._with_farms(status)
+        self._sink.link_changed(self._status)
+
+    def _close_rooms(self) -> None:
+        self.market.closed()
+        self.reports.closed()
+        self.instruments.session_over()
+
+    # --- the gateway's side ---
+
+    def restore(self, orders: Iterable[Order]) -> None:
+        """Learn the orders of the journal before `start`."""
+        self.orders.restore(orders)
+
+    def reserve(self) -> tuple[str | None, int | None]:
+        """CQG names orders itself; what it carries of ours is the order's id."""
+        return None, None
+
+    def for_order(self, instrument: Instrument) -> Instrument:
+        """Return the contract that an order for `instrument` goes to."""
+        return self.instruments.for_order(instrument)
+
+    def submit(self, order: Order) -> bool:
+        """Send a new order; its intent is durable.  False: it waits for its turn, and its leaving is told."""
+        return self.orders.submit(order)
+
+    def cancel(self, order: Order) -> None:
+        """Ask for the cancel of an order; may be repeated."""
+        self.orders.cancel(order)
+
+    def replace(self, order: Order, by: OrderRequest) -> None:
+        """Ask for a change."""
+        self.orders.replace(order, by)
+
+    def cancel_all(self) -> None:
+        """Ask CQG to cancel every order of our accounts, whoever entered it."""
+        self.orders.cancel_all(self.books.accounts)
+
+    def subscribe(self, instrument: Instrument) -> None:
+        """Stream an instrument's data, also after each reconnect."""
+        self.market.subscribe(instrument)
+
+    def unsubscribe(self, instrument: Instrument) -> None:
+        """Stop the stream."""
+        self.market.unsubscribe(instrument)
+
+    @returns_deferred
+    async def resolve(self, query: InstrumentQuery) -> Sequence[Instrument]:
+        """Find the instruments that match, best first."""
+        return await self.instruments.resolve(query)
+
+    @returns_deferred
+    async def bars(self, query: BarQuery) -> Sequence[Bar]:
+        """Fetch bars in ascending time."""
+        return await self.history.bars(query)
+
+    @returns_deferred
+    async def what_if(self, order: Order) -> dict[str, Any]:
+        """CQG's protocol has no such question."""
+        raise InvalidArgument("CQG cannot tell what an order would cost", reason="unsupported")
+
+    def broker_time(self) -> Deferred[int]:
+        """CQG tells its clock at the logon only: ours, with the offset of the settings."""
+        return succeed(self._now_ns() + self._options.time_offset)
+
+    def snapshot(self) -> Deferred[BrokerSnapshot]:
+        """Read orders, executions, positions and figures; each whole, or the snapshot fails."""
+        return self.reports.snapshot(self._status.session or "")
