@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import pytest_twisted
 from adapter_harness import MemoryHarness, OrderDesk, query
+from cqg_harness import CqgHarness
 from twisted.internet import reactor
 from tws_harness import TwsHarness
 
@@ -20,7 +21,11 @@ from txtrader.model.execution import CommissionReport, Execution
 from txtrader.model.market import Quote, Trade
 from txtrader.model.order import CancelRejected, OrderRequest, OrderStatus, OrderType, OrderUpdate, Side
 
-HARNESSES = {"memory": lambda: MemoryHarness(reactor), "tws": lambda: TwsHarness(reactor)}
+HARNESSES = {
+    "memory": lambda: MemoryHarness(reactor),
+    "tws": lambda: TwsHarness(reactor),
+    "cqg": lambda: CqgHarness(reactor),
+}
 
 
 def contract(body):

@@ -19,49 +19,31 @@ from txtrader.model.order import Order, OrderType, Side
 from txtrader.net.dial import Backoff
 from txtrader.testing.sink import RecordingSink
 
-__all__ = ["TwsHarness"]
+__all__ = ["TwsHarness", "VenueHarness"]
 
 STRANGERS_ACCOUNT = "DU1000002"
 
 
-class TwsHarness:
-    """A quiet venue without a house: nothing trades but what the harness lets trade."""
+class VenueHarness:
+    """The broker's side of the table, played on the simulator's venue: the same whatever wire leads to it."""
 
     symbol = "IBM"
     unknown_symbol = "NOSUCH"
     account = "DU1000001"
+    venue: Any
+    endpoint: Any
+    adapter: Any
+    sink: RecordingSink
 
-    def __init__(self, reactor: Any, *, client_id: int = 0, max_version: int | None = None, **endpoint: Any) -> None:
+    def __init__(self, reactor: Any) -> None:
         self.reactor = reactor
-        self.options = TwsOptions(
-            client_id=client_id,
-            max_version=max_version,
-            heartbeat=0.3,
-            handshake=5.0,
-            timeout_default=5.0,
-            timeout_symbol=5.0,
-            timeout_bars=5.0,
-            timeout_snapshot=5.0,
-            reconnect=Backoff(minimum=0.05, maximum=0.2),
-        )
-        self.endpoint_options = EndpointOptions(**{"accounts": (self.account,), **endpoint})
         self._quotes: tuple[str, str, int] | None = None
         self._resting: list[VenueOrder] = []
 
-    async def set_up(self) -> None:
-        self.venue = make_demo_venue(self.reactor, time.time_ns, 1, pace="none", has_house=False)
-        self.venue.start()
-        self.endpoint = TwsEndpoint(self.venue, self.reactor, options=self.endpoint_options)
-        port = await self.endpoint.start()
+    async def open_market(self) -> None:
         self.stranger = self.venue.open_session("stranger")
         self.other = self.venue.open_session("other stranger")
         await self.print_trade("100.00")  # the last price decides whether a stop is elected at once
-        self.sink = RecordingSink(self.reactor)
-        self.adapter = self.make_adapter(msgspec.structs.replace(self.options, port=port))
-
-    def make_adapter(self, options: TwsOptions) -> TwsAdapter:
-        self.options = options
-        return TwsAdapter(options, self.reactor, self.sink, mode="tws", now_ns=time.time_ns, random=random.Random(1))
 
     async def tear_down(self) -> None:
         await self.adapter.stop()
@@ -122,9 +104,6 @@ class TwsHarness:
     async def place_stranger(self, side: Side, shares: int, price: str) -> None:
         self.enter(side, shares, price, account=self.account)
 
-    def broken_order(self, order: Order) -> Order:
-        return msgspec.structs.replace(order, limit_price=Decimal("99.0001"))
-
     async def lose_link(self) -> None:
         self.endpoint.refuse()
         self.endpoint.drop_connections()
@@ -137,3 +116,38 @@ class TwsHarness:
 
     def open_lines(self) -> int:
         return self.endpoint.lines_on(self.listing().id)
+
+
+class TwsHarness(VenueHarness):
+    """A quiet venue without a house: nothing trades but what the harness lets trade."""
+
+    def __init__(self, reactor: Any, *, client_id: int = 0, max_version: int | None = None, **endpoint: Any) -> None:
+        super().__init__(reactor)
+        self.options = TwsOptions(
+            client_id=client_id,
+            max_version=max_version,
+            heartbeat=0.3,
+            handshake=5.0,
+            timeout_default=5.0,
+            timeout_symbol=5.0,
+            timeout_bars=5.0,
+            timeout_snapshot=5.0,
+            reconnect=Backoff(minimum=0.05, maximum=0.2),
+        )
+        self.endpoint_options = EndpointOptions(**{"accounts": (self.account,), **endpoint})
+
+    async def set_up(self) -> None:
+        self.venue = make_demo_venue(self.reactor, time.time_ns, 1, pace="none", has_house=False)
+        self.venue.start()
+        self.endpoint = TwsEndpoint(self.venue, self.reactor, options=self.endpoint_options)
+        port = await self.endpoint.start()
+        await self.open_market()
+        self.sink = RecordingSink(self.reactor)
+        self.adapter = self.make_adapter(msgspec.structs.replace(self.options, port=port))
+
+    def make_adapter(self, options: TwsOptions) -> TwsAdapter:
+        self.options = options
+        return TwsAdapter(options, self.reactor, self.sink, mode="tws", now_ns=time.time_ns, random=random.Random(1))
+
+    def broken_order(self, order: Order) -> Order:
+        return msgspec.structs.replace(order, limit_price=Decimal("99.0001"))

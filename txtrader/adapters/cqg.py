@@ -205,6 +205,7 @@ class CqgAdapter:
             how="restored the session at" if is_restored else "logged on to",
             count=len(self.books.accounts),
         )
+        self.reports.opened(connection)
         self.market.opened(connection)
         session = f"{self._mode}-{self._now_ns()}-{self._logins}"
         reason = "session restored" if is_restored else "logged on"

@@ -92,7 +92,8 @@ class Connection:
         self.logged_off: tuple[int, str] | None = None
         self.redirect_url: str | None = None
         self.is_ready = False
-        self.session = ClientSession(now_ns, options.heartbeat)
+        # Two pings without an answer end the link at the third's turn: that is within two heartbeats of the last word.
+        self.session = ClientSession(now_ns, options.heartbeat * 2 / 3)
         self.pump: WebSocketPump = client_pump(
             self.session,
             reactor,
@@ -100,6 +101,7 @@ class Connection:
             on_event=self._message,
             on_lost=self._lost,
             on_open=self._opened,
+            on_violation=self._violated,
             limits=WebSocketLimits(handshake=options.handshake),
         )
         self.pacer = Pacer(reactor, options.message_rate)
@@ -294,19 +296,12 @@ class Connection:
         self.is_ready = True
         if name == "logon_result":
             self.token = result.session_token or None
-        self._look_after()
         self._listener.logged_on(self, is_restored=name != "logon_result")
 
-    def _look_after(self) -> None:
-        """Notice two heartbeats of silence a moment before the session ends the connection for it."""
-        self._beat = self._clock.callLater(self._options.heartbeat / 4, self._listen)
-
-    def _listen(self) -> None:
-        self._beat = None
+    def _violated(self, error: RemoteProtocolError) -> None:
+        """Tell silence apart from other breaches: the session ends both."""
         if self.session.unanswered_pings >= 2:
             self._listener.fell_silent(self)
-            return
-        self._look_after()
 
     def _report(self, report: Any) -> None:
         question = self._questions.get(("information_reports", report.id))

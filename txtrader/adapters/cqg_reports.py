@@ -76,6 +76,13 @@ class Reports:
         self._subscription: int | None = None
         self._reading: _Reading | None = None
 
+    def opened(self, connection: Any) -> None:
+        """Subscribe before any order can leave: what happens to one from then on is told."""
+        self._subscription = connection.next_number()
+        message = self._subscribe(self._subscription)
+        message.trade_subscriptions[0].skip_orders_snapshot = True  # the first reading follows
+        connection.post(message, Priority.ACCOUNT)
+
     def closed(self) -> None:
         """The link is gone, and the subscriptions with it."""
         self._subscription = None

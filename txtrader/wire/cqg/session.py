@@ -23,6 +23,7 @@ from txtrader.wire.cqg.words import is_failure
 __all__ = ["ClientSession", "ServerSession", "missing_fields", "parts", "redacted"]
 
 _MOST_UNANSWERED = 2  # pings
+_AT_ONCE = 0.0  # a deadline that has passed on every clock: the session is told the time and counts from there
 _LOGONS = ("logon", "restore_or_join_session")
 _RESULTS = {"logon": "logon_result", "restore_or_join_session": "restore_or_join_session_result"}
 _SECRETS = frozenset(
@@ -61,7 +62,6 @@ class _Session:
     """What both roles share: the queue of messages, pings and their answers, the end."""
 
     _incoming: Any
-    _may_ping_early = False
 
     def __init__(self, now_ns: Callable[[], int], ping_every: float | None) -> None:
         self._now_ns = now_ns
@@ -103,14 +103,16 @@ class _Session:
         return self._outbox.popleft() if self._outbox else b""
 
     def next_deadline(self) -> float | None:
-        """Return the second at which the next ping is due."""
-        return self._deadline
+        """Return the second at which the next ping is due, 0 when the time is not known yet; None for no pings."""
+        if self._ping_every is None or not self.is_logged_on:
+            return None
+        return 0.0 if self._deadline is None else self._deadline
 
     def handle_timeout(self, now: float) -> None:
         """Send a ping when it is due; raises RemoteProtocolError after two that were not answered."""
         if self._ping_every is None or not self.is_logged_on:
             return
-        if self._deadline is None:
+        if self._deadline is None or self._deadline == _AT_ONCE:
             self._deadline = now + self._ping_every
         if now < self._deadline:
             return
@@ -160,6 +162,16 @@ class _Session:
             message.ClearField("ping")
         return bool(message.ListFields())
 
+    def _begin(self, result: Any) -> None:
+        self.base_time = BaseTime(result.base_time)
+        self.is_logged_on = True
+        if self._ping_every is not None:
+            self._deadline = _AT_ONCE
+
+    def _end(self) -> None:
+        self.is_logged_on = False
+        self._deadline = None
+
     def _queue(self, message: Any) -> None:
         if self._is_over:
             raise LocalProtocolError("the connection is over")
@@ -206,11 +218,9 @@ class ClientSession(_Session):
             if self.is_logged_on or self._asked is None or _RESULTS[self._asked] != name:
                 raise RemoteProtocolError(f"{name} that was not asked for")
             if not is_failure(result.result_code):
-                self.base_time = BaseTime(result.base_time)
-                self.is_logged_on = True
+                self._begin(result)
         if message.HasField("logged_off"):
-            self.is_logged_on = False
-            self._deadline = None
+            self._end()
 
 
 class ServerSession(_Session):
@@ -232,10 +242,9 @@ class ServerSession(_Session):
             if message.HasField(name):
                 result = getattr(message, name)
                 if not is_failure(result.result_code):
-                    self.base_time = BaseTime(result.base_time)
-                    self.is_logged_on = True
+                    self._begin(result)
         if message.HasField("logged_off"):
-            self.is_logged_on = False
+            self._end()
         self._queue(message)
 
     def _outgoing(self) -> Any:
