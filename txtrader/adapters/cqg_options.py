@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -53,14 +54,13 @@ class CqgOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def options_from(settings: Any) -> CqgOptions:
     """Take the options out of the settings of one mode."""
-    data_dir = settings.data_dir
     return CqgOptions(
         host=settings.api_host,
         port=settings.api_port,
-        is_tls=settings.cqg_tls,
-        ca_file=settings.cqg_ca_file,
-        user=settings.cqg_username or "",
-        password=settings.cqg_password or "",
+        is_tls=settings.api_tls,
+        ca_file=settings.api_ca_file,
+        user=settings.api_username or "",
+        password=settings.api_password or "",
         private_label=settings.cqg_private_label,
         client_app_id=settings.cqg_client_app_id,
         heartbeat=settings.heartbeat,
@@ -70,7 +70,7 @@ def options_from(settings: Any) -> CqgOptions:
         timeout_snapshot=settings.timeout_position,
         time_offset=int(settings.time_offset * MINUTE),
         reconnect=Backoff(minimum=settings.reconnect_min, maximum=settings.reconnect_max),
-        budget_file=None if data_dir is None else f"{data_dir}/cqg-logons",
+        budget_file=os.path.join(settings.data_dir, "cqg-logons"),
         logs_messages=settings.log_api_messages,
     )
 

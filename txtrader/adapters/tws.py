@@ -430,6 +430,10 @@ class TwsAdapter:
         """Take the order id and client id of the next order."""
         return self.orders.reserve()
 
+    def for_order(self, instrument: Instrument) -> Instrument:
+        """Every symbol is one contract here."""
+        return instrument
+
     def submit(self, order: Order) -> bool:
         """Send a new order; its intent is durable.  False: it waits for its turn, and its leaving is told."""
         return self.orders.submit(order)

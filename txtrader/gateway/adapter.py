@@ -132,6 +132,12 @@ class Adapter(Protocol):
         orders itself.  Raises NotReady while no id is known.
         """
 
+    def for_order(self, instrument: Instrument) -> Instrument:
+        """Return what an order for `instrument` is really for: a symbol that rolls stands for one contract today.
+
+        The instrument itself where nothing rolls.  Raises BrokerUnavailable while that is not known.
+        """
+
     def submit(self, order: Order) -> bool | None:
         """Send a new order; its intent is durable.
 

@@ -172,7 +172,7 @@ class Desk:
         link = self._link_of(account)
         if not terms.get("stage"):
             link.check_up()
-        instrument = await self._market.instrument(session, terms["symbol"], link.mode)
+        instrument = link.adapter.for_order(await self._market.instrument(session, terms["symbol"], link.mode))
         if not terms.get("stage"):
             link.check_up()  # the broker was asked meanwhile
         request = self._request(session, terms, account, instrument, link)

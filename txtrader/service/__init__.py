@@ -164,10 +164,11 @@ class GatewayService(Daemon):
                 seed=settings.demo_seed,
                 pace=settings.demo_pace,
                 state_path=os.path.join(settings.data_dir, "market.jsonl"),
+                wire=settings.demo_wire,
             )
             port = await market.start()
             self.started("the simulated market", market.stop)
-            settings = settings.replace(api_host="127.0.0.1", api_port=port)
+            settings = settings.replace(api_host="127.0.0.1", api_port=port, api_tls=False)
         make = import_module(adapter_name(mode, settings)).make
         link = self.gateway.links[mode]
         adapter = make(settings, self._reactor, link, mode=mode, now_ns=time.time_ns, random=random.SystemRandom())

@@ -26,7 +26,7 @@ def check_settings(settings: Settings) -> list[str]:
     problems = []
     for mode in settings.mode:
         if not mode.isidentifier() or find_spec(adapter_name(mode, settings)) is None:
-            problems.append(f"TXTRADER_MODE: {mode!r} is not offered by this version; there are demo and tws")
+            problems.append(f"TXTRADER_MODE: {mode!r} is not offered by this version; there are demo, tws and cqg")
     try:
         # The real thing, with a clock that stands and threads that never run: nothing is hashed.
         Access.open(
@@ -44,6 +44,8 @@ def check_settings(settings: Settings) -> list[str]:
         if (reason := _cannot_write(folder)) is not None:
             problems.append(f"TXTRADER_{key}: {reason}")
             break  # the journal is in DATA_DIR unless somebody says otherwise: once is enough
+    if "cqg" in settings.mode:
+        problems += _check_cqg(settings)
     for mode in settings.mode:
         if adapter_name(mode, settings).endswith(".tws"):
             try:
@@ -51,6 +53,19 @@ def check_settings(settings: Settings) -> list[str]:
             except ConfigError as error:
                 problems.append(describe(error))
                 break
+    return problems
+
+
+def _check_cqg(settings: Settings) -> list[str]:
+    """Return what mode cqg lacks: a login, or encryption where the way leads off this machine."""
+    mine = settings.for_mode("cqg")
+    problems = [
+        f"TXTRADER_{key}: mode cqg needs it"
+        for key, value in (("API_USERNAME", mine.api_username), ("API_PASSWORD", mine.api_password))
+        if not value
+    ]
+    if not mine.api_tls and mine.api_host not in ("127.0.0.1", "localhost", "::1"):
+        problems.append("TXTRADER_API_TLS: without it the password would cross the network in the clear")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""A market of our own on a real socket: inside the daemon in mode demo, or alone, for TWS clients of any make."""
+"""A market of our own on a real socket: inside the daemon in mode demo, or alone, for clients of any make."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from txtrader.exsim.demo import make_demo_venue
+from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
 
 __all__ = ["DemoMarket"]
 
 
 class DemoMarket:
-    """The demonstration's venue behind a simulated TWS that listens on `host`:`port`; 0 is any free port.
+    """The demonstration's venue behind a simulated broker that listens on `host`:`port`; 0 is any free port.
+
+    `wire` is what it speaks: tws or cqg.
 
     With `state_path` what clients did there outlives the process, as it would at a broker.
     """
@@ -28,10 +31,17 @@ class DemoMarket:
         state_path: str | None,
         host: str = "127.0.0.1",
         port: int = 0,
-        options: TwsOptions | None = None,
+        wire: str = "tws",
+        options: TwsOptions | CqgOptions | None = None,
     ) -> None:
         self.venue = make_demo_venue(reactor, time.time_ns, seed, pace=pace, state_path=state_path)
-        self.endpoint = TwsEndpoint(self.venue, reactor, interface=host, port=port, options=options)
+        self.endpoint: TwsEndpoint | CqgEndpoint
+        if wire == "cqg":
+            assert not isinstance(options, TwsOptions)
+            self.endpoint = CqgEndpoint(self.venue, reactor, interface=host, port=port, options=options)
+        else:
+            assert not isinstance(options, CqgOptions)
+            self.endpoint = TwsEndpoint(self.venue, reactor, interface=host, port=port, options=options)
 
     def start(self) -> Deferred[int]:
         """Open the market; fires with the port of its endpoint.  Fails with CannotListenError."""

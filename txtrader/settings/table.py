@@ -44,9 +44,6 @@ LATER: dict[str, str] = {
     "LIMITS_FILE": "risk limits",
     "DUPLICATE_WINDOW": "risk limits",
     "NATS_URL": "the shared event stream",
-    "API_USERNAME": "a broker with a logon of its own",
-    "API_PASSWORD": "a broker with a logon of its own",
-    "API_TLS": "a broker link over TLS",
     "ENABLE_AUTO_RESET": "the daily reset",
     "LOCAL_RESET_TIME": "the daily reset",
     "MAINTENANCE": "maintenance windows",
@@ -60,8 +57,6 @@ LATER: dict[str, str] = {
     "DTC_DATA_PORT": "mode dtc",
     "DTC_ENCODING": "mode dtc",
     "DTC_TRADE_MODE": "mode dtc",
-    "CQG_PRIVATE_LABEL": "mode cqg",
-    "CQG_CLIENT_APP_ID": "mode cqg",
     "FIX_VERSION": "mode fix",
     "FIX_SENDER_COMP_ID": "mode fix",
     "FIX_TARGET_COMP_ID": "mode fix",
@@ -148,9 +143,9 @@ class SettingsTable:
     _values: dict[str, Any]
 
     _group_01 = "Mode and listeners"
-    mode = _given(kinds.words(), "demo", "The broker: tws, demo (the simulator inside), or several with commas.")
+    mode = _given(kinds.words(), "demo", "The broker: tws, cqg, demo (the simulator inside), or several with commas.")
     demo_wire = _given(
-        kinds.choice("tws"),
+        kinds.choice("tws", "cqg"),
         "tws",
         ("Mode demo: the wire between gateway and simulator inside, over loopback sockets, with the real adapter."),
     )
@@ -205,12 +200,30 @@ class SettingsTable:
     journal = _maybe(kinds.path, "The journal's file; else journal.sqlite in DATA_DIR.")
 
     _group_05 = "Broker"
-    api_host = _given(kinds.host, "127.0.0.1", "The broker's address: for tws, where TWS or IB Gateway runs.")
+    api_host = _given(
+        kinds.host,
+        "127.0.0.1",
+        "The broker's address: for tws, where TWS or IB Gateway runs; for cqg its server, api.cqg.com for real money.",
+        by_mode={"cqg": "demoapi.cqg.com"},
+    )
     api_port = _given(
         kinds.integer(1, 65535),
         "7497",
         "The broker's port: for tws 7497 is TWS paper, 7496 live, 4002 and 4001 IB Gateway.",
-        by_mode={"tws": "7497"},
+        by_mode={"tws": "7497", "cqg": "443"},
+    )
+    api_username = _maybe(kinds.text, "The login at the broker, where it has one (cqg).")
+    api_password = _maybe(
+        kinds.password, "The password at the broker; better as TXTRADER_API_PASSWORD_FILE.", secret=True
+    )
+    api_tls = _given(
+        kinds.boolean,
+        "0",
+        "1: the link to the broker is encrypted; cqg without it only on this machine.",
+        by_mode={"cqg": "1"},
+    )
+    api_ca_file = _maybe(
+        kinds.path, "PEM file of the roots that the broker's certificate is checked by; else the system's."
     )
     api_client_id = _given(kinds.integer(0, 2**31 - 1), "0", "The TWS client id; 0 also sees the orders made by hand.")
     api_account = _maybe(kinds.word, "The account of orders that name none.", by_mode={"demo": "DU1000001"})
@@ -230,6 +243,8 @@ class SettingsTable:
     tws_message_rate = _given(
         kinds.number(1, 1000), "45", "Messages to TWS; it drops a client that passes 50.", unit="1/s"
     )
+    cqg_private_label = _given(kinds.text, "WebAPITest", "The private label that CQG gave; WebAPITest is its demo's.")
+    cqg_client_app_id = _given(kinds.text, "WebAPITest", "The application id that CQG gave; WebAPITest is its demo's.")
     heartbeat = _given(kinds.duration(0.05, 3600), "10", "How often a broker is asked for a sign of life.", unit="s")
     gateway_disconnect_timeout = _given(
         kinds.duration(0.1, 86400),
@@ -241,9 +256,19 @@ class SettingsTable:
         kinds.boolean, "0", "1: stop after so long without a link and let the supervisor start anew."
     )
     reconnect_min = _given(
-        kinds.duration(0.01, 3600), "1", "The first wait before dialling again; it doubles.", unit="s"
+        kinds.duration(0.01, 3600),
+        "1",
+        "The first wait before dialling again; it doubles.",
+        unit="s",
+        by_mode={"cqg": "5"},
     )
-    reconnect_max = _given(kinds.duration(0.01, 86400), "60", "The longest wait before dialling again.", unit="s")
+    reconnect_max = _given(
+        kinds.duration(0.01, 86400),
+        "60",
+        "The longest wait before dialling again.",
+        unit="s",
+        by_mode={"cqg": "300"},
+    )
 
     _group_06 = "Events"
     enable_ticker = _given(kinds.boolean, "1", "0: no quote and trade events for anyone.")

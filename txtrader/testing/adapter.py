@@ -147,6 +147,9 @@ class MemoryAdapter:
         self.broker.next_order_id += 1
         return str(taken), self._clientid
 
+    def for_order(self, instrument: Instrument) -> Instrument:
+        return instrument
+
     def submit(self, order: Order) -> None:
         assert order.instrument is not None, "an order without an instrument cannot be sent"
         made = BrokerOrder(self.broker.make_permid(), order.instrument, order.account, order.side, order.quantity)
