@@ -168,7 +168,9 @@ class GatewayService(Daemon):
             )
             port = await market.start()
             self.started("the simulated market", market.stop)
-            settings = settings.replace(api_host="127.0.0.1", api_port=port, api_tls=False)
+            settings = settings.replace(
+                api_host="127.0.0.1", api_port=port, api_tls=False, api_username="demo", api_password="demo"
+            )
         make = import_module(adapter_name(mode, settings)).make
         link = self.gateway.links[mode]
         adapter = make(settings, self._reactor, link, mode=mode, now_ns=time.time_ns, random=random.SystemRandom())
