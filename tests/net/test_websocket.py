@@ -368,3 +368,11 @@ async def test_what_the_hot_path_reads_of_autobahn_is_there(place):
     assert channel.current_frame is not None
     channel.dataReceived(b"cde")
     assert client.heard == [b"abcde"] and channel.current_frame is None and not channel.inside_message
+
+
+@room()
+async def test_small_messages_do_not_wait_for_each_others_acknowledgement(place):
+    client = await place.client()
+    await client.until(lambda: client.opened)
+    for end in (client, place.ends[0]):
+        assert end.pump.protocol.transport.getTcpNoDelay()

@@ -205,7 +205,9 @@ class _Channel:
     def makeConnection(self, transport: Any) -> None:
         if self._is_aborted:
             transport.abortConnection()
-        if hasattr(transport, "setTcpKeepAlive"):
+        if hasattr(transport, "setTcpNoDelay"):
+            # autobahn means to, but asks before its options are there: small messages would wait 40 ms for an ack.
+            transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
         self.factory = self.options  # Twisted's factories put themselves there; autobahn asks its own
         attach = self.pump.attach_bytes
@@ -351,7 +353,6 @@ def _options(limits: WebSocketLimits) -> dict[str, Any]:
         "openHandshakeTimeout": limits.handshake,
         "closeHandshakeTimeout": _GOODBYE,
         "autoPingInterval": 0,
-        "tcpNoDelay": True,
         "failByDrop": False,
     }
 
