@@ -15,6 +15,8 @@ from txtrader.testing.daemon import wait_until
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "90.00"}
 HEARTBEAT = 0.5
 
+WIRES = ("tws", "cqg")
+
 
 def wait_status(client, word: str, timeout: float) -> float:
     """Wait for a status event or state; return the seconds it took."""
@@ -23,8 +25,9 @@ def wait_status(client, word: str, timeout: float) -> float:
     return time.monotonic() - start
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_silence_is_noticed_within_two_heartbeats_and_shuts_the_gate(play):
+async def test_silence_is_noticed_within_two_heartbeats_and_shuts_the_gate(play, wire):
     def script(stage):
         daemon = stage.start_daemon(HEARTBEAT=HEARTBEAT)
         with stage.client(daemon) as client:
@@ -44,11 +47,12 @@ async def test_silence_is_noticed_within_two_heartbeats_and_shuts_the_gate(play)
         journal = stage.check(daemon)
         assert all(order.client_order_id != "while-silent" for order in journal.orders.values())
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_quotes_are_marked_stale_while_the_broker_is_silent(play):
+async def test_quotes_are_marked_stale_while_the_broker_is_silent(play, wire):
     def script(stage):
         daemon = stage.start_daemon(HEARTBEAT=HEARTBEAT)
         with stage.client(daemon) as client:
@@ -63,11 +67,12 @@ async def test_quotes_are_marked_stale_while_the_broker_is_silent(play):
             stage.do(stage.proxy.reset_all)
             daemon.wait(lambda: client.call("query_symbol", "IBM")["stale"] is False, 10, "the quote is fresh again")
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_an_order_in_flight_when_the_link_stalls_is_unknown_and_then_settled(play):
+async def test_an_order_in_flight_when_the_link_stalls_is_unknown_and_then_settled(play, wire):
     def script(stage):
         daemon = stage.start_daemon(HEARTBEAT=HEARTBEAT, TIMEOUT_ORDER="0.5")
         with stage.client(daemon) as client:
@@ -85,11 +90,12 @@ async def test_an_order_in_flight_when_the_link_stalls_is_unknown_and_then_settl
         stage.check(daemon)
         assert stage.do(lambda: stage.witness.news[record["id"]]) == 1
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_broker_that_is_stopped_and_goes_on_is_survived(play):
+async def test_a_broker_that_is_stopped_and_goes_on_is_survived(play, wire):
     """The daemon itself is stopped for a while (F22): on resume the broker is not trusted before it answers."""
 
     def script(stage):
@@ -104,11 +110,12 @@ async def test_a_broker_that_is_stopped_and_goes_on_is_survived(play):
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_reconnects_back_off_and_do_not_storm(play):
+async def test_reconnects_back_off_and_do_not_storm(play, wire):
     def script(stage):
         daemon = stage.start_daemon(RECONNECT_MIN="0.2", RECONNECT_MAX="1")
         before = stage.proxy.accepted
@@ -124,4 +131,4 @@ async def test_reconnects_back_off_and_do_not_storm(play):
             wait_status(client, "Up", 20)
         assert stage.proxy.accepted - before < 12
 
-    await play(script)
+    await play(script, wire=wire)

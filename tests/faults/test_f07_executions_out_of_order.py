@@ -14,17 +14,15 @@ import pytest
 import pytest_twisted
 
 from txtrader.model.order import OrderStatus, Side, is_allowed
-from txtrader.testing.frames import tws_fields
 
-ORDER_MESSAGES = {"3", "5", "11", "59"}  # orderStatus, openOrder, execDetails, commission report
+WIRES = ("tws", "cqg")
 
 
-def shuffled(chooser: random.Random, window: float = 0.15, repeats: float = 0.4):
+def shuffled(stage, chooser: random.Random, window: float = 0.15, repeats: float = 0.4):
     """Make a frame rule that spreads the messages about orders over a window, some of them twice."""
 
     def rule(frame: bytes):
-        fields = tws_fields(frame)
-        if not fields or fields[0] not in ORDER_MESSAGES:
+        if not stage.is_order_news(frame):
             return ((0.0, frame),)
         passed = [(chooser.uniform(0, window), frame)]
         if chooser.random() < repeats:
@@ -59,12 +57,13 @@ def statuses_of(client, order_id: str) -> list[OrderStatus]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_every_shuffle_of_the_messages_ends_in_the_same_books(play, seed):
+async def test_every_shuffle_of_the_messages_ends_in_the_same_books(play, seed, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon, {"channels": ["order", "execution"], "sequence": True}) as client:
-            stage.do(setattr, stage.proxy.downstream, "frames", shuffled(random.Random(seed)))
+            stage.do(setattr, stage.proxy.downstream, "frames", shuffled(stage, random.Random(seed)))
             ids = []
             for number in range(6):
                 for part in (30, 30, 40):
@@ -96,11 +95,12 @@ async def test_every_shuffle_of_the_messages_ends_in_the_same_books(play, seed):
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script, seed=seed)
+    await play(script, wire=wire, seed=seed)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_correction_replaces_and_a_bust_takes_back(play):
+async def test_a_correction_replaces_and_a_bust_takes_back(play, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon, {"channels": ["order", "execution"], "sequence": True}) as client:
@@ -120,11 +120,12 @@ async def test_a_correction_replaces_and_a_bust_takes_back(play):
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_an_execution_that_is_asked_for_again_is_no_event(play):
+async def test_an_execution_that_is_asked_for_again_is_no_event(play, wire):
     """H05: a query of executions repeats nothing to anybody."""
 
     def script(stage):
@@ -144,11 +145,12 @@ async def test_an_execution_that_is_asked_for_again_is_no_event(play):
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_an_execution_of_an_order_not_on_the_books_makes_the_order(play):
+async def test_an_execution_of_an_order_not_on_the_books_makes_the_order(play, wire):
     """A stranger at our account: the order comes to be `external`, with its fills."""
 
     def script(stage):
@@ -166,4 +168,4 @@ async def test_an_execution_of_an_order_not_on_the_books_makes_the_order(play):
             daemon.wait(lambda: client.call("query_order", record["id"])["filled"] == 70, 10, "with its fill")
         assert daemon.terminate() == 0
 
-    await play(script)
+    await play(script, wire=wire)

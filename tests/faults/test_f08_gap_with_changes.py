@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import pytest_twisted
 
 from txtrader.errors import NotReady
 from txtrader.model.order import Side
+
+WIRES = ("tws", "cqg")
 
 
 def order(client, key: str, **terms) -> str:
@@ -32,8 +35,9 @@ def status_of(client, order_id: str) -> str:
 OPTIONS = {"channels": ["order", "execution", "status"], "sequence": True}
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_fills_cancels_and_expiries_of_an_outage_are_each_told_once(play):
+async def test_fills_cancels_and_expiries_of_an_outage_are_each_told_once(play, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon, OPTIONS) as client:
@@ -50,7 +54,7 @@ async def test_fills_cancels_and_expiries_of_an_outage_are_each_told_once(play):
             venue_id = stage.do(lambda: stage.witness.only(canceled).id)
             stage.do(stage.venue.cancel_by_venue, venue_id, "cancelled while nobody looked")
             stage.do(stage.venue.end_of_day)
-            stage.do(stage.endpoint.restart, next_valid_id=1)
+            stage.restart_broker()
             stage.do(stage.proxy.start)
 
             daemon.wait(lambda: client.call("status") == "Up", 15, "reconciled")
@@ -79,7 +83,7 @@ async def test_fills_cancels_and_expiries_of_an_outage_are_each_told_once(play):
         ids = [one.broker_order_id for one in journal.orders.values()]
         assert len(ids) == len(set(ids)), "a broker order id was given twice"
 
-    await play(script)
+    await play(script, wire=wire)
 
 
 @pytest_twisted.ensureDeferred

@@ -54,7 +54,17 @@ _MILLISECOND = 1_000_000
 class Chain:
     """What is known of one of CQG's orders: the ids that requests need, its terms, the transactions seen."""
 
-    __slots__ = ("account_id", "cl_order_id", "exec_ids", "order_id", "order_ref", "permid", "terms", "transactions")
+    __slots__ = (
+        "account_id",
+        "cl_order_id",
+        "exec_ids",
+        "newest",
+        "order_id",
+        "order_ref",
+        "permid",
+        "terms",
+        "transactions",
+    )
 
     def __init__(self, permid: str) -> None:
         self.permid = permid
@@ -63,6 +73,7 @@ class Chain:
         self.cl_order_id = ""
         self.order_ref: str | None = None
         self.terms: OrderTerms | None = None
+        self.newest = 0
         self.transactions: set[int] = set()
         self.exec_ids: dict[int, str] = {}
 
@@ -315,8 +326,13 @@ class Orders:
         """Take the news of a chain."""
         if self._lacks_contract(message, connection):
             return
-        chain = self._noted(message, connection)
-        self._sink.order_updated(self.update_of(message, chain, connection))
+        chain = self._chain(message.chain_order_id)
+        newest = max((told.trans_id for told in message.transaction_statuses), default=chain.newest)
+        if newest >= chain.newest:
+            # What is older than the last word may still hold a fill, but does not say where the order stands.
+            chain.newest = newest
+            self._noted(message, connection)
+            self._sink.order_updated(self.update_of(message, chain, connection))
         for execution, commission, number in self.executions_of(message, chain, connection):
             if number not in chain.transactions:
                 chain.transactions.add(number)
@@ -390,6 +406,7 @@ class Orders:
     def noted_snapshot(self, message: Any, connection: Any) -> OrderUpdate:
         """Take a chain of a snapshot: note its ids and return what it says."""
         chain = self._noted(message, connection)
+        chain.newest = max(chain.newest, *(told.trans_id for told in message.transaction_statuses), 0)
         update = self.update_of(message, chain, connection, is_snapshot=True)
         self._settle(chain)
         return update

@@ -7,9 +7,20 @@ protocol's opening bytes) is a piece of its own.  Joined again the pieces are th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["FrameSplitter", "LineSplitter", "SplitterFactory", "TwsClientSplitter", "TwsServerSplitter", "tws_fields"]
+from txtrader.wire.cqg.schema import ClientMsg, ServerMsg
+
+__all__ = [
+    "FrameSplitter",
+    "LineSplitter",
+    "SplitterFactory",
+    "TwsClientSplitter",
+    "TwsServerSplitter",
+    "WebSocketSplitter",
+    "cqg_parts",
+    "tws_fields",
+]
 
 TWS_PREFIX = b"API\0"
 LENGTH_BYTES = 4
@@ -69,6 +80,65 @@ class TwsServerSplitter(_Buffered):
         if len(self._buffer) < LENGTH_BYTES:
             return None
         return LENGTH_BYTES + int.from_bytes(self._buffer[:LENGTH_BYTES], "big")
+
+
+class WebSocketSplitter(_Buffered):
+    """One direction of a WebSocket: the HTTP handshake first, as a piece of its own, then frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_opened = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._buffer += data
+        pieces = []
+        while (size := self._next_size()) is not None and len(self._buffer) >= size:
+            pieces.append(self._take(size))
+        return pieces
+
+    def _next_size(self) -> int | None:
+        buffer = self._buffer
+        if not self._is_opened:
+            end = buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return None
+            self._is_opened = True
+            return end + 4
+        if len(buffer) < 2:
+            return None
+        head, body = _websocket_sizes(buffer)
+        return None if len(buffer) < head else head + body
+
+
+def _websocket_sizes(data: bytes | bytearray) -> tuple[int, int]:
+    """Return the bytes of a frame's head and body; with too few bytes for the head, the head's size and 0."""
+    masked = 4 if data[1] & 0x80 else 0
+    size = data[1] & 0x7F
+    extra = {126: 2, 127: 8}.get(size, 0)
+    head = 2 + extra + masked
+    if extra and len(data) >= 2 + extra:
+        size = int.from_bytes(data[2 : 2 + extra], "big")
+    return head, 0 if len(data) < head else size
+
+
+def cqg_parts(piece: bytes) -> list[tuple[str, Any]]:
+    """Return the parts of the CQG message in one WebSocket frame, by name; anything else has none."""
+    if len(piece) < 2 or piece[0] != 0x82:
+        return []
+    head, size = _websocket_sizes(piece)
+    body = piece[head : head + size]
+    is_client = bool(piece[1] & 0x80)
+    if is_client:
+        mask = piece[head - 4 : head]
+        body = bytes(byte ^ mask[place % 4] for place, byte in enumerate(body))
+    message = (ClientMsg if is_client else ServerMsg).FromString(body)
+    found: list[tuple[str, Any]] = []
+    for descriptor, value in message.ListFields():
+        if hasattr(value, "DESCRIPTOR"):
+            found.append((descriptor.name, value))
+        else:
+            found += [(descriptor.name, one) for one in value]
+    return found
 
 
 class TwsClientSplitter(TwsServerSplitter):

@@ -27,15 +27,21 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from txtrader.exsim.demo import make_demo_venue
-from txtrader.exsim.endpoints.tws import TwsEndpoint
-from txtrader.exsim.endpoints.tws.options import TwsOptions
+from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
+from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Terms
 from txtrader.model.order import OrderType, Side
 from txtrader.testing.clients import LineClient
 from txtrader.testing.daemon import Daemon, wait_until
 from txtrader.testing.evidence import JournalCopy
-from txtrader.testing.frames import TwsClientSplitter, TwsServerSplitter, tws_fields
+from txtrader.testing.frames import (
+    TwsClientSplitter,
+    TwsServerSplitter,
+    WebSocketSplitter,
+    cqg_parts,
+    tws_fields,
+)
 from txtrader.testing.history import History
 from txtrader.testing.invariants import check_all
 from txtrader.testing.proxy import FaultProxy
@@ -45,8 +51,15 @@ __all__ = ["Stage"]
 
 T = TypeVar("T")
 
+WIRES: dict[str, dict[str, str]] = {
+    "tws": {"MODE": "tws"},
+    "cqg": {"MODE": "cqg", "API_TLS": "0", "API_USERNAME": "trader", "API_PASSWORD": "broker-secret"},
+}
+"""What the daemon is set to for each wire."""
+
+_TWS_ORDER_NEWS = frozenset({"3", "5", "11", "59"})  # orderStatus, openOrder, execDetails, commission report
+
 QUICK = {
-    "MODE": "tws",
     "HEARTBEAT": "0.5",
     "RECONNECT_MIN": "0.1",
     "RECONNECT_MAX": "0.5",
@@ -64,9 +77,13 @@ STRANGERS_ACCOUNT = "DU1000002"
 
 
 class Stage:
-    """See the module.  `settings` are the daemon's, without TXTRADER_; `seed` is the venue's and the proxy's."""
+    """See the module.  `settings` are the daemon's, without TXTRADER_; `seed` is the venue's and the proxy's.
 
-    def __init__(self, reactor: Any, folder: Path, *, seed: int = 1, **settings: object) -> None:
+    `wire` is the broker's protocol: tws or cqg.
+    """
+
+    def __init__(self, reactor: Any, folder: Path, *, seed: int = 1, wire: str = "tws", **settings: object) -> None:
+        self.wire = wire
         self.reactor = reactor
         self.folder = folder
         self.seed = seed
@@ -83,13 +100,19 @@ class Stage:
         self.venue = make_demo_venue(self.reactor, time.time_ns, self.seed, pace="none", has_house=False)
         self.venue.add_observer(self.witness)
         self.venue.start()
-        self.endpoint = TwsEndpoint(self.venue, self.reactor, options=TwsOptions(accounts=(ACCOUNT,)))
+        self.endpoint: Any
+        if self.wire == "cqg":
+            self.endpoint = CqgEndpoint(self.venue, self.reactor, options=CqgOptions(accounts=(ACCOUNT,)))
+        else:
+            self.endpoint = TwsEndpoint(self.venue, self.reactor, options=TwsOptions(accounts=(ACCOUNT,)))
         port = await self.endpoint.start()
         self.proxy = FaultProxy(
             self.reactor,
             "127.0.0.1",
             port,
-            splitters=(TwsClientSplitter, TwsServerSplitter),
+            splitters=(WebSocketSplitter, WebSocketSplitter)
+            if self.wire == "cqg"
+            else (TwsClientSplitter, TwsServerSplitter),
             random=random.Random(self.seed),
         )
         await self.proxy.start()
@@ -119,7 +142,14 @@ class Stage:
 
     def make_daemon(self, **settings: object) -> Daemon:
         """Make a daemon that was not started; it is closed with the stage."""
-        known = {**QUICK, "API_HOST": "127.0.0.1", "API_PORT": self.proxy.port, **self.settings, **settings}
+        known = {
+            **QUICK,
+            **WIRES[self.wire],
+            "API_HOST": "127.0.0.1",
+            "API_PORT": self.proxy.port,
+            **self.settings,
+            **settings,
+        }
         daemon = Daemon(self.folder, known)
         self.daemons.append(daemon)
         return daemon
@@ -163,6 +193,21 @@ class Stage:
         )
         order: Order = self.do(self.venue.submit, "manual", terms)
         return order
+
+    def is_order_news(self, frame: bytes) -> bool:
+        """Tell whether a frame from the broker says something of an order or a fill."""
+        if self.wire == "cqg":
+            return any(name == "order_statuses" for name, _ in cqg_parts(frame))
+        fields = tws_fields(frame)
+        return bool(fields) and fields[0] in _TWS_ORDER_NEWS
+
+    def restart_broker(self) -> None:
+        """Let the broker be another process: what it keeps for a session is gone, orders are not."""
+        if self.wire == "cqg":
+            self.do(self.endpoint.forget_sessions)
+            self.do(self.endpoint.drop_connections)
+        else:
+            self.do(self.endpoint.restart, next_valid_id=1)
 
     def count_requests(self, message_id: str) -> Callable[[], int]:
         """Count the requests of one kind (their message id) that the daemon sends from now on."""
