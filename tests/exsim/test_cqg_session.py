@@ -6,11 +6,11 @@ import re
 
 import pytest
 import pytest_twisted
-from tests.net.certificates import make_certificate
 from cqg_client import NOON, SECOND, World
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from tests.net.certificates import make_certificate
 from txtrader.net.tls import client_options, server_context
 from txtrader.wire.cqg.schema import ClientMsg, message_class
 from txtrader.wire.cqg.words import LogoffReason, LogonCode, MessageType, RestoreCode
@@ -133,7 +133,7 @@ async def test_a_logoff_is_answered_without_text_and_closes():
 async def test_a_session_is_restored_after_its_connection_was_lost_with_other_contract_ids():
     async with World() as world:
         first = await world.client(session_settings=[RESTORE])
-        old = {name: (await first.resolve(name)).contract_id for name in ("EPZ26", "IBM", "ENQZ26")}
+        old = {name: (await first.resolve(name)).contract_id for name in ("EPZ26", "IBM", "CLEF27")}
         world.endpoint.drop_connections()
         await first.gone()
         world.clock.advance(30)
@@ -143,7 +143,7 @@ async def test_a_session_is_restored_after_its_connection_was_lost_with_other_co
         assert result.base_time == "2026-11-18T18:00:30"
         report = await again.ask("contract_metadata_request", contract_id=old["IBM"])
         assert report.status_code == 104, "an id of before means nothing"
-        new = {name: (await again.resolve(name)).contract_id for name in ("EPZ26", "IBM", "ENQZ26")}
+        new = {name: (await again.resolve(name)).contract_id for name in ("EPZ26", "IBM", "CLEF27")}
         assert not set(old.values()) & set(new.values())
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.errors import LocalProtocolError, RemoteProtocolError
+from txtrader.exsim.endpoints.cqg.backlog import Backlog, is_market_data
 from txtrader.exsim.endpoints.cqg.history import History
+from txtrader.exsim.endpoints.cqg.logons import answer_logon, answer_restore, refuse_other_logon
 from txtrader.exsim.endpoints.cqg.market import MarketData
 from txtrader.exsim.endpoints.cqg.reference import Reference
+from txtrader.exsim.endpoints.cqg.refusals import refusal_of
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
 from txtrader.exsim.endpoints.cqg.trading import Trading
+from txtrader.net.outbound import Outbound
 from txtrader.net.websocket import WebSocketPump, server_pump
 from txtrader.wire.cqg.schema import ServerMsg
 from txtrader.wire.cqg.session import ServerSession, missing_fields, redacted
-from txtrader.wire.cqg.values import BaseTime
-from txtrader.wire.cqg.words import LogoffReason, LogonCode, MessageType, PasswordCode, RestoreCode, SessionSetting
+from txtrader.wire.cqg.words import CollapsingCode, CollapsingLevel, LogoffReason, MessageType, PasswordCode
+from txtrader.wire.cqg.words import TransactionStatus as Step
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.cqg.endpoint import CqgEndpoint
@@ -27,31 +30,48 @@ if TYPE_CHECKING:
 
 __all__ = ["CqgConnection"]
 
-MAJOR, MINOR = 2, 230
-_RATE_WINDOW = 10.0
-_LOGONS = ("logon", "restore_or_join_session")
-_UNANSWERABLE = {
-    "volume_profile_requests",
-    "non_timed_bar_requests",
-    "rule_requests",
-    "option_calculation_requests",
-    "rfq_requests",
-    "otc_requests",
-}
+_OTHER_LOGONS = frozenset({"logon_routine_client", "obtain_demo_credentials"})
+_BINARY = 0x82  # the first byte of a whole binary WebSocket message
 
 
 class _Session(ServerSession):
-    """A server's session that says nothing while the endpoint is silent, not even pongs."""
+    """A server's session with the endpoint's faults: silence, and pongs that come late."""
 
-    def __init__(self, now_ns: Callable[[], int], ping_every: float | None, is_silent: Callable[[], bool]) -> None:
-        super().__init__(now_ns, ping_every)
-        self._is_silent = is_silent
+    def __init__(self, connection: CqgConnection) -> None:
+        endpoint = connection.endpoint
+        super().__init__(endpoint.venue.now_ns, endpoint.options.ping_every)
+        self._connection = connection
 
     def data_to_send(self) -> bytes:
         while data := super().data_to_send():
-            if not self._is_silent():
+            if not self._connection.endpoint.is_silent:
                 return data
         return b""
+
+    def _check(self, message: Any) -> None:
+        if not self._has_asked and any(message.HasField(name) for name in _OTHER_LOGONS):
+            self._has_asked = True  # a logon of a kind that is answered, if only by a refusal
+            return
+        super()._check(message)
+
+    def _take_pings(self, message: Any) -> bool:
+        if message.HasField("ping") and self._connection.endpoint.pong_delay > 0:
+            self._connection.pong_later(message.ping)
+            message.ClearField("ping")
+            return super()._take_pings(message) and bool(message.ListFields())
+        return super()._take_pings(message)
+
+
+class _Sent:
+    """A ServerMsg under the name that rules of faults go by: its first part, of orders with the step."""
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+        fields = message.ListFields()
+        self.name: str = fields[0][0].name if fields else ""
+        if self.name == "order_statuses" and message.order_statuses[0].transaction_statuses:
+            step = message.order_statuses[0].transaction_statuses[-1].status
+            self.name = f"order_statuses.{Step(step).name}" if step in Step.__members__.values() else self.name
 
 
 class CqgConnection:
@@ -64,42 +84,72 @@ class CqgConnection:
         self.user_session: UserSession | None = None
         self.is_legacy = False
         self.is_over = False
+        self.has_bandwidth = False
+        self.client_id = None  # clients have no number here; rules of faults are for all of them
+        self.app = ""
         self.shown_lots: dict[tuple[str, int], set[int]] = {}
-        self.session = _Session(endpoint.venue.now_ns, endpoint.options.ping_every, lambda: self.endpoint.is_silent)
+        self.backlog = Backlog(endpoint.reactor, endpoint.options.collapse_after, self._deliver, self._let_go)
+        self.session = _Session(self)
         self.pump: WebSocketPump = server_pump(
             self.session,
             endpoint.reactor,
             on_event=self._take,
             on_lost=self._lost,
             on_violation=self._violated,
-            attach=endpoint.pool.attach,
+            attach=self._attach,
         )
-        self._services: tuple[Service, ...] = ()
-        self._answers: dict[str, Answer] = {}
-        self._recent: deque[float] = deque()
         self.market: MarketData | None = None
         self.trading: Trading | None = None
-        self._reference: Reference | None = None
+        self.reference: Reference | None = None
+        self.history: History | None = None
+        self._services: tuple[Service, ...] = ()
+        self._answers: dict[str, Answer] = {}
+        self._late: set[IDelayedCall] = set()
 
     # -- out
 
     def send(self, message: Any) -> None:
-        """Send a ServerMsg, unless the connection is over."""
+        """Send a ServerMsg, through the faults that are on, unless the connection is over."""
         if self.is_over:
+            return
+        faults = self.endpoint.faults
+        if faults.is_quiet:
+            self.deliver(_Sent(message))
+        else:
+            faults.pass_on(self, _Sent(message))
+
+    def deliver(self, sent: _Sent) -> None:
+        """Send past the faults; market data may have to wait for a slow reader."""
+        if is_market_data(sent.message):
+            self.backlog.send(sent.message)
+        else:
+            self._deliver(sent.message)
+
+    def _deliver(self, message: Any) -> None:
+        if self.is_over or self.endpoint.is_silent:
             return
         try:
             self.pump.send(message)
         except LocalProtocolError:
             # Our own bug: this message is lost, the venue that is telling its facts goes on.
             self._log.failure("sending {message}", message=redacted(message))
+            return
+        if self.endpoint.faults.counts_down():
+            self.pump.flush()
+            self.drop()
+
+    def send_raw(self, data: bytes) -> None:
+        """Send a WebSocket message of bytes, wrong on purpose."""
+        if not self.is_over and not self.endpoint.is_silent:
+            self.pump.protocol.send_message(data)
+
+    def warn(self, text: str, subject: str = "not supported") -> None:
+        """Tell the client that nothing else will come."""
+        self.tell_user(MessageType.WARNING, text, subject)
 
     def tell_user(self, kind: MessageType, text: str, subject: str = "") -> None:
         """Send a user message."""
-        message = ServerMsg()
-        notice = message.user_messages.add(message_type=int(kind), source="exsim", text=text)
-        if subject:
-            notice.subject = subject
-        self.send(message)
+        self.send(_user_message(kind, text, subject))
 
     def log_off(self, reason: LogoffReason, text: str = "", redirect_url: str = "") -> None:
         """End the session here, and close."""
@@ -129,173 +179,99 @@ class CqgConnection:
         self.is_over = True
         self.pump.abort()
 
-    def rolled(self, root: str) -> None:
-        """Tell a subscriber of a rolling symbol what it stands for now."""
-        if self._reference is not None:
-            self._reference.rolled(root)
+    def pong_later(self, ping: Any) -> None:
+        """Answer a ping when the endpoint's delay is over."""
+        message = ServerMsg()
+        message.pong.ping_utc_time = ping.ping_utc_time
+        if ping.HasField("token"):
+            message.pong.token = ping.token
+
+        def answer() -> None:
+            self._late.discard(timer)
+            if self.session.base_time is not None and not self.is_over:
+                message.pong.pong_utc_time = self.session.base_time.milliseconds(self.endpoint.venue.now_ns())
+                self.pump.send(message)
+
+        timer = self.endpoint.reactor.callLater(self.endpoint.pong_delay, answer)
+        self._late.add(timer)
 
     # -- in
 
     def _take(self, message: Any) -> None:
         if self.endpoint.is_deaf:
             return
-        for name in _LOGONS:
-            if message.HasField(name):
-                getattr(self, f"_{name}")(getattr(message, name))
-                return
-        if self._is_too_fast():
+        if self.user_session is None:
+            self._take_logon(message)
+            return
+        if self.endpoint.meters.is_over("messages", self):
             self.break_off("too many messages: the limit for ten seconds was exceeded")
             return
         for descriptor, value in message.ListFields():
-            if self.is_over:
-                return
-            if hasattr(value, "DESCRIPTOR"):
-                self._answer(descriptor.name, value)
-            else:
-                for one in value:
+            for one in [value] if hasattr(value, "DESCRIPTOR") or isinstance(value, bytes) else value:
+                if not self.is_over:
                     self._answer(descriptor.name, one)
+
+    def _take_logon(self, message: Any) -> None:
+        if message.HasField("logon"):
+            self.is_legacy = message.logon.protocol_version_major < 2
+            answer_logon(self, message.logon)
+        elif message.HasField("restore_or_join_session"):
+            self.is_legacy = message.restore_or_join_session.protocol_version_major < 2
+            answer_restore(self, message.restore_or_join_session)
+        else:
+            refuse_other_logon(self)
 
     def _answer(self, name: str, request: Any) -> None:
         if name == "logoff":
             self.log_off(LogoffReason.BY_REQUEST)
-            self.endpoint.end_session(self.user_session)
+            if self.user_session is not None and not self.user_session.connections:
+                self.endpoint.end_session(self.user_session)
             return
         answer = self._answers.get(name)
         if answer is None:
-            if name not in _UNANSWERABLE:
-                self._log.info("{name} is not offered", name=name)
-            self.tell_user(MessageType.WARNING, f"{name} is not offered by this server", "not supported")
+            self.warn(f"{name} is not offered by this server")
             return
-        if name != "information_requests" and (missing := missing_fields(request) if _is_message(request) else []):
-            # Whoever asks has an id where the protocol gives it one; what has none is told as a user message.
-            self.tell_user(MessageType.WARNING, f"{name}: required fields are missing: {', '.join(missing)}")
+        missing = missing_fields(request)
+        if missing and name != "information_requests":
+            self._refuse(name, request, f"required fields are missing: {', '.join(missing)}")
             return
         try:
             answer(request)
         except Exception:  # noqa: BLE001
             # Our bug or the venue's: the client is told that nothing comes.
             self._log.failure("answering {name}", name=name)
-            self.tell_user(MessageType.WARNING, f"{name}: the server failed", "internal error")
+            self._refuse(name, request, "the server failed", is_ours=True)
 
-    def _is_too_fast(self) -> bool:
-        limit = self.endpoint.options.message_limit
-        if limit is None:
-            return False
-        now = self.endpoint.reactor.seconds()
-        self._recent.append(now)
-        while self._recent[0] <= now - _RATE_WINDOW:
-            self._recent.popleft()
-        return len(self._recent) > limit
+    def _refuse(self, name: str, request: Any, text: str, *, is_ours: bool = False) -> None:
+        message = refusal_of(name, request, text, is_ours=is_ours)
+        if message is None:
+            self.warn(f"{name}: {text}", "refused")
+        else:
+            self.send(message)
 
     # -- the session
 
-    def _logon(self, logon: Any) -> None:
-        self.is_legacy = logon.protocol_version_major < 2
-        options = self.endpoint.options
-        scripted = self.endpoint.logon_failures.popleft() if self.endpoint.logon_failures else None
-        if missing := missing_fields(logon):
-            self._refuse(LogonCode.FAILURE, f"required fields are missing: {', '.join(missing)}")
-        elif scripted is not None:
-            self._refuse(*scripted)
-        elif logon.HasField("access_token") or logon.HasField("partner_token"):
-            self._refuse(LogonCode.FAILURE, "tokens are not taken here")
-        elif not logon.user_name:
-            self._refuse(LogonCode.FAILURE, "no user name")
-        elif (options.user is not None and logon.user_name != options.user) or (
-            options.password is not None and logon.password != options.password
-        ):
-            self._refuse(LogonCode.FAILURE, "wrong user name or password")
-        elif logon.HasField("max_collapsing_level") and logon.HasField("market_data_bandwidth"):
-            self._refuse(LogonCode.FAILURE, "a collapsing level and a bandwidth exclude each other")
-        else:
-            other = self.endpoint.session_of(logon.user_name)
-            keeps_other = logon.HasField("drop_concurrent_session") and not logon.drop_concurrent_session
-            if other is not None and other.connections and keeps_other:
-                self._refuse(LogonCode.CONCURRENT_SESSION, "the user is logged on elsewhere")
-                return
-            settings = set(logon.session_settings)
-            session = self.endpoint.new_session(
-                logon.user_name,
-                can_restore=SessionSetting.RESTORE in settings,
-                can_join=SessionSetting.JOIN in settings,
-            )
-            message = ServerMsg()
-            result = message.logon_result
-            result.result_code = int(LogonCode.SUCCESS)
-            result.session_token = session.token
-            result.user_id = session.number
-            if options.inactivity_minutes is not None:
-                result.inactivity_timeout = options.inactivity_minutes
-            self._fill_result(result, session.base_time)
-            self._begin(session, message)
-
-    def _refuse(self, code: LogonCode, text: str, redirect_url: str = "") -> None:
-        message = ServerMsg()
-        result = message.logon_result
-        result.result_code = int(code)
-        result.text_message = text
-        if redirect_url:
-            result.redirect_url = redirect_url
-        self._fill_result(result, BaseTime.at(self.endpoint.venue.now_ns()))
-        self.send(message)
-        self.close()
-
-    def _fill_result(self, result: Any, base: BaseTime) -> None:
-        result.base_time = base.text
-        result.protocol_version_major = MAJOR
-        result.protocol_version_minor = MINOR
-        result.server_time = base.milliseconds(self.endpoint.venue.now_ns())
-
-    def _restore_or_join_session(self, request: Any) -> None:
-        self.is_legacy = request.protocol_version_major < 2
-        session = self.endpoint.session_with(request.session_token)
-        now = self.endpoint.venue.now_ns()
-        message = ServerMsg()
-        result = message.restore_or_join_session_result
-        if missing_fields(request) or not request.client_app_id:
-            code, text = RestoreCode.INVALID_PARAMS, "a required field is missing"
-        elif session is None:
-            code, text = RestoreCode.UNKNOWN_SESSION, "no such session"
-        elif session.can_join and len(session.connections) >= self.endpoint.options.most_joined:
-            code, text = RestoreCode.ACCESS_DENIED, "too many connections"
-        elif not (session.can_join or session.can_restore):
-            code, text = RestoreCode.ACCESS_DENIED, "the session allows neither restore nor join"
-        else:
-            others = list(session.connections)
-            if not session.can_join or not others:
-                for other in others:
-                    other.log_off(LogoffReason.REASSIGNED, "the session was restored elsewhere")
-                session.renew(now)
-            result.result_code = int(RestoreCode.SUCCESS)
-            result.base_time = session.base_time.text
-            result.server_time = session.base_time.milliseconds(now)
-            self._begin(session, message)
-            if session.can_join:
-                for other in others:
-                    notice = ServerMsg()
-                    notice.concurrent_connection_join_results.add(is_same_app_type=True)
-                    other.send(notice)
-            return
-        result.result_code = int(code)
-        result.text_message = text
-        result.base_time = BaseTime.at(now).text
-        result.server_time = 0
-        self.send(message)
-        self.close()
-
-    def _begin(self, session: UserSession, message: Any) -> None:
+    def begin(self, session: UserSession, message: Any) -> None:
+        """Be a connection of the session from now on; `message` holds the result that says so."""
         self.user_session = session
         session.connections.append(self)
         self.market = MarketData(self)
         self.trading = Trading(self)
-        self._reference = Reference(self)
-        self._services = (self.market, self.trading, self._reference, History(self))
+        self.reference = Reference(self)
+        self.history = History(self)
+        self._services = (self.market, self.trading, self.reference, self.history)
         for service in self._services:
             self._answers.update(service.answers)
         self._answers["password_change"] = self._change_password
         self._answers["set_collapsing_level_request"] = self._set_collapsing
         self.endpoint.sessions += 1
         self.send(message)
+
+    def collapse(self, request: Any) -> None:
+        """Take from a logon or a restore how much may be merged when the client reads slowly."""
+        self.has_bandwidth = request.HasField("market_data_bandwidth")
+        level = request.max_collapsing_level
+        self.backlog.level = level if level in CollapsingLevel.__members__.values() else int(CollapsingLevel.NONE)
 
     def _change_password(self, request: Any) -> None:
         message = ServerMsg()
@@ -309,11 +285,34 @@ class CqgConnection:
         self.send(message)
 
     def _set_collapsing(self, request: Any) -> None:
+        code, text = CollapsingCode.SUCCESS, ""
+        if self.has_bandwidth:
+            code, text = CollapsingCode.BANDWIDTH_IS_SET, "a bandwidth is set"
+        elif request.max_collapsing_level not in CollapsingLevel.__members__.values():
+            code, text = CollapsingCode.FAILURE, "no such level"
+        else:
+            self.backlog.level = int(request.max_collapsing_level)
         message = ServerMsg()
-        message.set_collapsing_level_results.add(result_code=0, max_collapsing_level=request.max_collapsing_level)
+        result = message.set_collapsing_level_results.add(
+            result_code=int(code), max_collapsing_level=self.backlog.level
+        )
+        if text:
+            result.text_message.text = text
         self.send(message)
 
     # -- the end
+
+    def _attach(self, transport: Any) -> Outbound:
+        outbound = self.endpoint.pool.attach(transport, on_slow=self._last_words)
+        self.backlog.outbound = lambda: outbound
+        return outbound
+
+    def _let_go(self) -> None:
+        self.break_off("the client reads too slowly")
+
+    def _last_words(self, reason: str) -> bytes:
+        data: bytes = _user_message(MessageType.CRITICAL_ERROR, reason, "connection closed").SerializeToString()
+        return bytes((_BINARY, len(data))) + data if len(data) < 126 else b""
 
     def _violated(self, error: RemoteProtocolError) -> None:
         self.tell_user(MessageType.CRITICAL_ERROR, error.text, "protocol violation")
@@ -327,6 +326,10 @@ class CqgConnection:
         services, self._services = self._services, ()
         for service in services:
             service.close()
+        self.backlog.close()
+        for timer in self._late:
+            timer.cancel()
+        self._late.clear()
         self._answers.clear()
         session = self.user_session
         if session is not None and self in session.connections:
@@ -335,5 +338,9 @@ class CqgConnection:
                 self.endpoint.session_idle(session)
 
 
-def _is_message(value: Any) -> bool:
-    return hasattr(value, "DESCRIPTOR")
+def _user_message(kind: MessageType, text: str, subject: str) -> Any:
+    message = ServerMsg()
+    notice = message.user_messages.add(message_type=int(kind), source="exsim", text=text)
+    if subject:
+        notice.subject = subject
+    return message

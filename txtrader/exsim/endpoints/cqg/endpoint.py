@@ -1,9 +1,8 @@
-"""The listening end of the simulated CQG server: who is connected, whose sessions live, and the faults on command."""
+"""The listening end of the simulated CQG server: who is connected, and whose sessions live."""
 
 from __future__ import annotations
 
 from collections import deque
-from decimal import Decimal
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -11,20 +10,24 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
 from twisted.logger import Logger
 
 from txtrader.exsim.endpoints.cqg.connection import CqgConnection
+from txtrader.exsim.endpoints.cqg.fault_controls import FaultControls
+from txtrader.exsim.endpoints.cqg.limits import Meters
 from txtrader.exsim.endpoints.cqg.listings import ListingNames
 from txtrader.exsim.endpoints.cqg.options import CqgOptions
 from txtrader.exsim.endpoints.cqg.order_desk import OrderDesk, order_to_state
 from txtrader.exsim.endpoints.cqg.user_session import UserSession
-from txtrader.exsim.records import Fill
+from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.venue import Venue
-from txtrader.net.outbound import OutboundPool
+from txtrader.net.outbound import Limits, OutboundPool
 from txtrader.net.websocket import WebSocketListener, WebSocketPump
-from txtrader.wire.cqg.words import LogoffReason, LogonCode, MessageType
+from txtrader.wire.cqg.words import LogoffReason, LogonCode, RestoreCode
 
 __all__ = ["CqgEndpoint"]
 
+_MOST_QUEUED = 64 * 1024 * 1024  # bytes for one client: market data waits elsewhere, orders are few
 
-class CqgEndpoint:
+
+class CqgEndpoint(FaultControls):
     """A simulated CQG WebAPI server: translates between clients and a venue, which alone decides.
 
     `reactor` listens and tells the time; orders, chains and sessions live as long as this object, whoever
@@ -45,11 +48,17 @@ class CqgEndpoint:
         self.venue = venue
         self.reactor = reactor
         self.options = options or CqgOptions()
-        self.names = ListingNames(venue.instruments)
-        self.pool = OutboundPool(reactor)
+        self.names = ListingNames(venue.instruments, venue.now_ns, venue.mark)
+        self.pool = OutboundPool(reactor, Limits(close=_MOST_QUEUED, stall=self.options.collapse_after[3]))
+        self.faults = Faults(reactor)
+        self.meters = Meters(self.options.limits, venue.now_ns)
         self.connections: list[CqgConnection] = []
         self.sessions = 0
-        self.logon_failures: deque[tuple[LogonCode, str]] = deque()
+        self.logon_failures: deque[tuple[LogonCode, str, str]] = deque()
+        self.restore_failures: deque[tuple[RestoreCode, str]] = deque()
+        self.revoked: set[str] = set()
+        self.most_level: int | None = None
+        self.pong_delay = 0.0
         self.is_silent = False
         self.is_deaf = False
         self.desk = OrderDesk(self)
@@ -75,6 +84,7 @@ class CqgEndpoint:
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         self.venue.remove_observer(self.desk)
+        self.faults.clear()
         for connection in list(self.connections):
             connection.drop()
         for session in list(self._by_token.values()):
@@ -116,14 +126,19 @@ class CqgEndpoint:
     # -- who is there
 
     @property
-    def accounts(self) -> tuple[str, ...]:
-        """The accounts that clients see."""
+    def all_accounts(self) -> tuple[str, ...]:
+        """The accounts that clients see, also those whose access was taken away."""
         return self.options.accounts or self.venue.accounts()
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that clients may use."""
+        return tuple(account for account in self.all_accounts if account not in self.revoked)
 
     def account_id(self, account: str) -> int:
         """Return the number of an account: the digits of its name, else its place."""
         digits = "".join(letter for letter in account if letter.isdigit())
-        return int(digits) if digits and int(digits) < 2**31 else 1 + self.accounts.index(account)
+        return int(digits) if digits and int(digits) < 2**31 else 1 + self.all_accounts.index(account)
 
     def account(self, account_id: int) -> str | None:
         """Return the account with a number that clients may see."""
@@ -185,69 +200,7 @@ class CqgEndpoint:
         """Count the market data subscriptions that clients have on one listing."""
         return sum(connection.market.has_line(listing_id) for connection in self.connections if connection.market)
 
-    # -- faults on command
-
-    def drop_connections(self) -> int:
-        """Cut all connections at once; return how many."""
-        connections = list(self.connections)
-        for connection in connections:
-            connection.drop()
-        return len(connections)
-
-    def refuse(self, is_refusing: bool = True) -> None:
-        """Take no new connections, or take them again."""
-        self._is_refusing = is_refusing
-
-    def go_silent(self, is_silent: bool = True, *, hears: bool = False) -> None:
-        """Keep the sockets and say nothing any more; unless it `hears`, requests have no effect either."""
-        self.is_silent = is_silent
-        self.is_deaf = is_silent and not hears
-
-    def fail_logon(self, code: LogonCode, text: str = "refused by the simulator", *, times: int = 1) -> None:
-        """Answer the next logons with a failure code."""
-        self.logon_failures.extend([(code, text)] * times)
-
-    def force_logoff(self, text: str = "ended by the simulator", *, redirect_url: str = "") -> None:
-        """End all sessions by force, or with an address send the clients there."""
-        reason = LogoffReason.REDIRECTED if redirect_url else LogoffReason.FORCED
-        for connection in list(self.connections):
-            session = connection.user_session
-            connection.log_off(reason, text, redirect_url)
-            self.end_session(session)
-
     def forget_sessions(self) -> None:
         """Let all tokens be unknown from now on, as a restarted server does; connections stay."""
         for session in list(self._by_token.values()):
             self.end_session(session)
-
-    def send_user_message(self, kind: MessageType, text: str) -> None:
-        """Tell everybody something."""
-        for connection in list(self.connections):
-            if connection.user_session is not None:
-                connection.tell_user(kind, text)
-
-    def lose_market_data(self, is_lost: bool = True) -> None:
-        """Report all market data subscriptions as disconnected, or as back (a new snapshot follows)."""
-        for connection in list(self.connections):
-            if connection.market is not None:
-                connection.market.interrupt(is_lost)
-
-    def repeat_snapshots(self) -> None:
-        """Send every subscriber a snapshot again."""
-        for connection in list(self.connections):
-            if connection.market is not None:
-                connection.market.repeat_snapshots()
-
-    def roll(self, root: str) -> None:
-        """Let the next month of a root be the most active one, and tell who asked for it."""
-        self.names.roll(root)
-        for connection in list(self.connections):
-            connection.rolled(root)
-
-    def correct(self, exec_id: str, *, price: Decimal | None = None, quantity: Decimal | None = None) -> Fill:
-        """Correct a fill."""
-        return self.venue.correct(exec_id, price=price, quantity=quantity)
-
-    def bust(self, exec_id: str) -> Fill:
-        """Take a fill back."""
-        return self.venue.bust(exec_id)

@@ -1,29 +1,27 @@
-"""Bars and ticks of the past from the simulated CQG server."""
+"""Bars and ticks of the past from the simulated CQG server; bars newest first, ticks oldest first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IDelayedCall
+
+from txtrader.exsim.endpoints.cqg.bar_requests import BarPlan, Refused, plan_of, put_bars, read_bars
+from txtrader.exsim.endpoints.cqg.frames import pieces
+from txtrader.exsim.endpoints.cqg.live_bars import LiveBars
+from txtrader.exsim.endpoints.cqg.past_ticks import put_ticks
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
-from txtrader.exsim.records import Listing
-from txtrader.model.market import Bar, BarPeriod
+from txtrader.model.market import Bar
 from txtrader.wire.cqg.schema import ServerMsg
-from txtrader.wire.cqg.values import PriceScale, put_decimal
-from txtrader.wire.cqg.words import BarRequest, BarStatus, BarUnit, QuoteType, TicksCode, TicksRequest
+from txtrader.wire.cqg.words import BarRequest, BarStatus, TicksCode, TicksRequest
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.cqg.connection import CqgConnection
 
 __all__ = ["History"]
 
-_DAY = 86_400_000_000_000
-_BARS_A_MESSAGE = 60  # below 4,000 bytes
-_TICKS_A_MESSAGE = 120
-_MOST_TICKS = 10_000
-_UNITS = {BarUnit.DAY: "D", BarUnit.WEEK: "W", BarUnit.MONTH: "M", BarUnit.HOUR: "h", BarUnit.MIN: "m"}
-_MONTHS_OF = {BarUnit.QUARTER: 3, BarUnit.SEMI_ANNUAL: 6, BarUnit.YEAR: 12}
-_LONG = frozenset({BarUnit.DAY, BarUnit.WEEK, BarUnit.MONTH, BarUnit.QUARTER, BarUnit.SEMI_ANNUAL, BarUnit.YEAR})
+_Key = tuple[str, int]
 
 
 class History(Service):
@@ -31,118 +29,145 @@ class History(Service):
 
     def __init__(self, connection: CqgConnection) -> None:
         super().__init__(connection)
+        self._live: dict[int, LiveBars] = {}
+        self._pending: dict[_Key, IDelayedCall] = {}
 
     @property
     def answers(self) -> Mapping[str, Answer]:
         return {"time_bar_requests": self.bars, "time_and_sales_requests": self.ticks}
 
+    # -- bars
+
     def bars(self, request: Any) -> None:
-        """Answer bars, newest first, in messages that are not too large."""
+        """Answer bars, keep them up to date, or end that."""
         kind = request.request_type if request.HasField("request_type") else BarRequest.GET
         number = request.request_id
-        if kind == BarRequest.DROP:
-            self._tell_bars(number, BarStatus.DROPPED)
-            return
-        if kind != BarRequest.GET:
-            self._tell_bars(number, BarStatus.NOT_SUPPORTED, text="bars are not streamed here")
-            return
-        asked = request.time_bar_parameters
-        listing = self.user_session.listing(asked.contract_id)
-        if listing is None:
-            self._tell_bars(number, BarStatus.NOT_FOUND, text="no such contract in this session")
-            return
-        period = self._period(asked)
-        base = self.user_session.base_time
-        now = self.venue.now_ns()
-        start = base.ns(asked.from_utc_time)
-        end = base.ns(asked.to_utc_time) if asked.HasField("to_utc_time") else now
-        is_long = asked.bar_unit in _LONG
-        if is_long:  # both are trade dates, the last one included
-            start = start // _DAY * _DAY
-            end = end // _DAY * _DAY + _DAY
-        if period is None or end < start:
-            self._tell_bars(number, BarStatus.INVALID_PARAMS, text="no such unit, number or range")
-            return
-        rows = self.venue.bars(listing.id, period, start, min(end, now + 1), regular=is_long)
-        self._send_bars(number, listing, list(reversed(rows)))
-
-    def _period(self, asked: Any) -> BarPeriod | None:
-        if asked.bar_unit not in BarUnit.__members__.values():
-            return None
-        unit = BarUnit(asked.bar_unit)
-        count = asked.unit_number if asked.HasField("unit_number") else 1
-        if unit in _MONTHS_OF:
-            return BarPeriod(_MONTHS_OF[unit], "M")
-        if count < 1 or (unit in _LONG and count != 1) or count * (60 if unit is BarUnit.HOUR else 1) > 1440:
-            return None
-        return BarPeriod(count, _UNITS[unit])
-
-    def _send_bars(self, number: int, listing: Listing, rows: Sequence[Bar]) -> None:
-        scale, base = PriceScale(listing.tick), self.user_session.base_time
-        size = _BARS_A_MESSAGE if self.endpoint.options.small_frames else max(1, len(rows))
-        pieces = [rows[start : start + size] for start in range(0, len(rows), size)] or [()]
-        last_day = None
-        for place, piece in enumerate(pieces):
-            message = ServerMsg()
-            report = message.time_bar_reports.add(
-                request_id=number, status_code=int(BarStatus.SUCCESS), is_report_complete=place == len(pieces) - 1
+        try:
+            if kind == BarRequest.DROP:
+                self._drop(number)
+                self.tell_bars(number, BarStatus.DROPPED)
+                return
+            if kind not in (BarRequest.GET, BarRequest.SUBSCRIBE):
+                raise Refused(BarStatus.INVALID_PARAMS, "no such type of request")
+            asked = request.time_bar_parameters
+            if not request.HasField("time_bar_parameters"):
+                raise Refused(BarStatus.INVALID_PARAMS, "the parameters are missing")
+            listing = self.user_session.listing(asked.contract_id)
+            plan = plan_of(asked, kind, listing, self.user_session.base_time, self.venue)
+            most = self.endpoint.meters.most("streams")
+            others = len(self._live) - (number in self._live)
+            if kind == BarRequest.SUBSCRIBE and most is not None and others >= most:
+                raise Refused(BarStatus.SUBSCRIPTION_LIMIT_VIOLATION, "too many bars are kept up to date")
+            self._when_due(
+                ("bars", number),
+                BarStatus.ACTIVE_REQUESTS_LIMIT_VIOLATION,
+                lambda: self._answer_bars(number, plan, is_live=kind == BarRequest.SUBSCRIBE),
             )
-            for row in piece:
-                bar = report.time_bars.add(
-                    bar_utc_time=base.milliseconds(row.time),
-                    scaled_open_price=scale.scaled(row.open),
-                    scaled_high_price=scale.scaled(row.high),
-                    scaled_low_price=scale.scaled(row.low),
-                    scaled_close_price=scale.scaled(row.close),
-                )
-                day = row.time // _DAY
-                if day != last_day:
-                    bar.trade_date = base.milliseconds(day * _DAY)
-                    last_day = day
-                if row.volume is not None:
-                    put_decimal(bar.volume, row.volume)
-                    bar.volume.SetInParent()
+        except Refused as refused:
+            self._drop(number)
+            self.tell_bars(number, BarStatus(refused.code), refused.text)
+
+    def _answer_bars(self, number: int, plan: BarPlan, *, is_live: bool) -> None:
+        if is_live:
+            self._drop(number)
+            self._live[number] = LiveBars(self, number, plan)
+        else:
+            rows, is_cut = read_bars(plan, self.venue)
+            self.send_bars(number, plan, rows, BarStatus.SUCCESS, is_cut=is_cut)
+
+    def send_bars(
+        self, number: int, plan: BarPlan, rows: Sequence[Bar], code: BarStatus, *, is_cut: bool = False
+    ) -> None:
+        """Send bars, newest first, in messages that are not too large."""
+        base = self.user_session.base_time
+        written = put_bars(plan, rows, base, self.venue, is_legacy=self.connection.is_legacy)
+        for piece, is_last in pieces(written, is_small=self.endpoint.options.small_frames):
+            message = ServerMsg()
+            report = message.time_bar_reports.add(request_id=number, status_code=int(code), is_report_complete=is_last)
+            report.time_bars.extend(piece)
+            if is_cut:
+                report.truncated = True
+            if is_last and code is not BarStatus.UPDATE and plan.has_all:
+                report.reached_start_of_data = True
+            if plan.end is None:
+                report.up_to_utc_time = base.milliseconds(self.venue.now_ns())
             self.connection.send(message)
 
-    def _tell_bars(self, number: int, code: BarStatus, text: str = "") -> None:
+    def tell_bars(self, number: int, code: BarStatus, text: str = "") -> None:
+        """Report a status without bars."""
         message = ServerMsg()
         report = message.time_bar_reports.add(request_id=number, status_code=int(code))
         if text:
             report.details.text = text
         self.connection.send(message)
 
+    def interrupt(self, is_lost: bool) -> None:
+        """Report the bars that are kept up to date as disconnected, or as subscribed again."""
+        for live in self._live.values():
+            live.interrupt(is_lost)
+
+    def invalidate(self) -> None:
+        """Tell that the bars known so far are wrong; they are kept up to date all the same."""
+        for number in self._live:
+            self.tell_bars(number, BarStatus.INVALIDATED)
+
+    def _drop(self, number: int) -> None:
+        live = self._live.pop(number, None)
+        if live is not None:
+            live.close()
+        self._forget(("bars", number))
+
+    # -- ticks
+
     def ticks(self, request: Any) -> None:
-        """Answer past trades, oldest first."""
+        """Answer past trades, with best bids and offers at level 3."""
         number = request.request_id
-        if request.request_type == TicksRequest.DROP:
-            self._tell_ticks(number, TicksCode.DROPPED)
+        try:
+            if request.HasField("request_type") and request.request_type == TicksRequest.DROP:
+                self._forget(("ticks", number))
+                self._tell_ticks(number, TicksCode.DROPPED)
+                return
+            if request.HasField("request_type") and request.request_type != TicksRequest.GET:
+                raise Refused(TicksCode.INVALID_PARAMS, "no such type of request")
+            if not request.HasField("time_and_sales_parameters"):
+                raise Refused(TicksCode.INVALID_PARAMS, "the parameters are missing")
+            asked = type(request.time_and_sales_parameters)()
+            asked.CopyFrom(request.time_and_sales_parameters)
+            self._when_due(
+                ("ticks", number),
+                TicksCode.ACTIVE_REQUESTS_LIMIT_VIOLATION,
+                lambda: self._answer_ticks(number, asked),
+            )
+        except Refused as refused:
+            self._tell_ticks(number, TicksCode(refused.code), refused.text)
+
+    def _answer_ticks(self, number: int, asked: Any) -> None:
+        try:
+            listing = self.user_session.listing(asked.contract_id)
+            base = self.user_session.base_time
+            quotes, up_to, is_cut = put_ticks(asked, listing, base, self.venue)
+        except Refused as refused:
+            self._tell_ticks(number, TicksCode(refused.code), refused.text)
             return
-        asked = request.time_and_sales_parameters
-        listing = self.user_session.listing(asked.contract_id)
-        if listing is None:
-            self._tell_ticks(number, TicksCode.NOT_FOUND, "no such contract in this session")
-            return
-        scale, base = PriceScale(listing.tick), self.user_session.base_time
-        start = base.ns(asked.from_utc_time)
-        end = base.ns(asked.to_utc_time) if asked.HasField("to_utc_time") else self.venue.now_ns()
-        if end < start:
-            self._tell_ticks(number, TicksCode.INVALID_PARAMS, "the range is empty")
-            return
-        rows = self.venue.prints(listing.id, start, end, _MOST_TICKS, regular=False)
-        size = _TICKS_A_MESSAGE if self.endpoint.options.small_frames else max(1, len(rows))
-        pieces = [rows[first : first + size] for first in range(0, len(rows), size)] or [[]]
-        for place, piece in enumerate(pieces):
+        small = self.endpoint.options.small_frames
+        for piece, is_last in pieces(quotes, is_small=small, keeps=_are_together):
             message = ServerMsg()
             report = message.time_and_sales_reports.add(
-                request_id=number, result_code=int(TicksCode.SUCCESS), is_report_complete=place == len(pieces) - 1
+                request_id=number, result_code=int(TicksCode.SUCCESS), is_report_complete=is_last
             )
-            for row in piece:
-                quote = report.quotes.add(
-                    type=int(QuoteType.TRADE),
-                    scaled_price=scale.scaled(row.price),
-                    quote_utc_time=base.milliseconds(row.time),
-                )
-                put_decimal(quote.volume, row.size)
+            moment = None
+            for quote in piece:
+                written = report.quotes.add()
+                written.CopyFrom(quote)
+                if quote.quote_utc_time == moment:
+                    written.ClearField("quote_utc_time")  # as that of the quote before
+                moment = quote.quote_utc_time
+            if is_cut:
+                report.truncated = True
+            if is_last:
+                report.up_to_utc_time = up_to
+            elif moment is not None:
+                report.up_to_utc_time = moment
             self.connection.send(message)
 
     def _tell_ticks(self, number: int, code: TicksCode, text: str = "") -> None:
@@ -151,3 +176,39 @@ class History(Service):
         if text:
             report.details.text = text
         self.connection.send(message)
+
+    # -- what takes its time
+
+    def _when_due(self, key: _Key, too_many: int, answer: Callable[[], None]) -> None:
+        """Answer at once, or as late as the endpoint's history is; raises Refused with too many under way."""
+        self._forget(key)
+        most = self.endpoint.meters.most("histories")
+        if most is not None and len(self._pending) >= most:
+            raise Refused(too_many, "too many requests for history are under way")
+        delay = self.endpoint.options.history_delay
+        if delay <= 0:
+            answer()
+            return
+
+        def due() -> None:
+            self._pending.pop(key, None)
+            answer()
+
+        self._pending[key] = self.endpoint.reactor.callLater(delay, due)
+
+    def _forget(self, key: _Key) -> None:
+        timer = self._pending.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        for live in self._live.values():
+            live.close()
+        self._live.clear()
+        for timer in self._pending.values():
+            timer.cancel()
+        self._pending.clear()
+
+
+def _are_together(before: Any, quote: Any) -> bool:
+    return bool(before.quote_utc_time == quote.quote_utc_time)

@@ -209,8 +209,10 @@ class MarketData(Service):
         if old is not None:
             old.stop()
         level = int(request.level)
-        limit = self.endpoint.options.line_limit
-        if listing is None:
+        limit = self.endpoint.meters.most("lines")
+        if listing is None and self.user_session.any_listing(request.contract_id) is not None:
+            self._answer(request, MarketStatus.DELETED, 0, "the contract has expired")
+        elif listing is None:
             self._answer(request, MarketStatus.INVALID_PARAMS, 0, "no such contract in this session")
         elif level == Level.NONE:
             self._answer(request, MarketStatus.SUCCESS, 0)
@@ -220,6 +222,8 @@ class MarketData(Service):
             self._answer(request, MarketStatus.SUBSCRIPTION_LIMIT_VIOLATION, 0, "too many subscriptions")
         else:
             granted = int(Level.TRADES_BBA_DOM) if level == Level.TRADES_BBA_DETAILED_DOM else level
+            if self.endpoint.most_level is not None and granted in _WITH_TRADES:
+                granted = min(granted, self.endpoint.most_level)
             line = _Line(self, listing, request.contract_id, granted)
             self._lines[request.contract_id] = line
             self._answer(request, MarketStatus.SUCCESS, granted)

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from txtrader.exsim.endpoints.cqg.limits import CqgLimits
+
 __all__ = ["CqgOptions"]
 
 
@@ -14,13 +16,13 @@ class CqgOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `user` and `password` are what a logon has to give, None takes any.  `accounts` are those shown, all of the venue
     by default; those in `view_only` refuse orders.  `small_frames`: split what can be split into messages of at most
-    about 4,000 bytes.  `handshake_delay` holds back the answer to the WebSocket handshake.  `token_life` is how long
-    a session without a connection can be restored.  `ping_every`: ping clients, None for never.  `tls` is a context
-    factory of Twisted: then wss, else ws.
+    4,000 bytes.  `handshake_delay` holds back the answer to the WebSocket handshake.  `token_life` is how long a
+    session without a connection can be restored.  `ping_every`: ping clients, None for never.  `tls` is a context
+    factory of Twisted: then wss, else ws.  `most_joined` connections share a session.  `limits`: None for none.
 
-    Limits, None for none: `message_limit` client messages in 10 s, then a user message and a close; `line_limit`
-    market data subscriptions; `order_limit` order requests in 10 s; `history_limit` bar requests at once.
-    `most_joined` connections share a session.
+    `history_delay` is how long requests for bars and ticks take.  `bar_interval` is the least time between two
+    updates of a subscribed bar.  `collapse_after` are the times after which the market data of a slow reader is
+    merged: depth, best prices, trades; after the fourth it is let go.
     """
 
     user: str | None = None
@@ -32,8 +34,9 @@ class CqgOptions(msgspec.Struct, frozen=True, kw_only=True):
     token_life: float = 300.0
     ping_every: float | None = None
     tls: Any = None
-    message_limit: int | None = None
-    line_limit: int | None = None
-    order_limit: int | None = None
+    limits: CqgLimits | None = None
     most_joined: int = 10
     inactivity_minutes: int | None = None
+    history_delay: float = 0.0
+    bar_interval: float = 1.0
+    collapse_after: tuple[float, float, float, float] = (1.0, 4.0, 8.0, 60.0)

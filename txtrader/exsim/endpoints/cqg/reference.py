@@ -1,294 +1,186 @@
-"""Information requests of the simulated CQG server: accounts, symbols, contracts, hours, orders of before."""
+"""Information requests of the simulated CQG server: who is asked what, the three states of a subscription.
+
+    subscribe absent   answered once, with 0
+    subscribe true     1 with the answer, then 3 for each update; 4 and 1 again when the source was away
+    subscribe false    2, and no more
+
+A failure (100 and above) also ends the subscription of that id.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from twisted.logger import Logger
+import msgspec
 
-from txtrader.dialects.cqg.contracts import Contract, cfi_of, mic_of, put_contract
-from txtrader.exsim.endpoints.cqg.listings import root_of, short_name
+from txtrader.exsim.endpoints.cqg.answers import Answers, Refused
+from txtrader.exsim.endpoints.cqg.contract_messages import put_listing
+from txtrader.exsim.endpoints.cqg.frames import pieces
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
-from txtrader.exsim.records import Listing
 from txtrader.wire.cqg.schema import ServerMsg
 from txtrader.wire.cqg.session import missing_fields
-from txtrader.wire.cqg.words import BrokerageType, ExecInstruction, InfoStatus
+from txtrader.wire.cqg.words import InfoStatus
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.cqg.connection import CqgConnection
-    from txtrader.exsim.endpoints.cqg.endpoint import CqgEndpoint
-    from txtrader.exsim.endpoints.cqg.user_session import UserSession
 
 __all__ = ["Reference", "put_listing"]
 
-_DAY = 86_400_000_000_000
-_MOST_DAYS_BACK = 30
-_MILLISECOND = 1_000_000
-_BROKERAGE, _SERIES = 1, "1"
-_ORDERS_A_MESSAGE = 4
-_LETTERS = "FGHJKMNQUVXZ"
+# Where a report has a list that can be cut: the report's field, then the way to the list.
+_LISTS = {
+    "accounts_report": ("brokerages", 0, "sales_series", 0, "accounts"),
+    "instrument_group_report": ("instruments",),
+    "historical_orders_report": ("order_statuses",),
+    "last_statement_balances_report": ("balances",),
+}
+_ONCE = frozenset({"historical_orders_request", "order_status_request"})  # there is nothing to go on with
 
 
-def put_listing(message: Any, listing: Listing, session: UserSession, endpoint: CqgEndpoint) -> None:
-    """Write a listing's metadata, giving it a contract id of the session."""
-    names = endpoint.names
-    name = names.name(listing)
-    month = listing.contract_month
-    active = names.active(root_of(listing))
-    put_contract(
-        message,
-        Contract(
-            contract_id=session.contract_id(listing),
-            symbol=name,
-            short=short_name(listing),
-            root=root_of(listing),
-            group=names.group(listing),
-            title=listing.long_name or listing.symbol,
-            scale=listing.tick,
-            tick=listing.tick,
-            tick_value=listing.tick * listing.multiplier,
-            currency=listing.currency,
-            cfi_code=cfi_of(listing.sectype, listing.right),
-            mic=mic_of(listing.primary_exchange),
-            expiry=listing.expiry or None,
-            month=f"{_LETTERS[int(month[4:6]) - 1]}{month[2:4]}" if month else None,
-            strike=listing.strike,
-            step=listing.step,
-            multiplier=listing.multiplier,
-            increments=listing.increments,
-            is_most_active=active is listing,
-            session_info_id=names.hours_of(listing),
-        ),
-        session.base_time,
-    )
+class _Subscription(msgspec.Struct):
+    """What a client asked to be kept up to date about; `listing_id` is what its symbol stands for now."""
 
-
-class _Refused(Exception):
-    """A request is answered by a failure."""
-
-    def __init__(self, code: InfoStatus, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
+    request: Any
+    kind: str
+    listing_id: int | None = None
 
 
 class Reference(Service):
     """One client's information requests and what it subscribed to with them."""
 
-    _log = Logger()
-
     def __init__(self, connection: CqgConnection) -> None:
         super().__init__(connection)
-        self._symbols: dict[int, str] = {}
-        self._kinds: dict[str, Callable[[Any, Any], None]] = {
-            "accounts_request": self._accounts,
-            "symbol_resolution_request": self._symbol,
-            "last_statement_balances_request": self._balances,
-            "currency_rates_request": self._rates,
-            "session_information_request": self._hours,
-            "historical_orders_request": self._past_orders,
-            "instrument_group_request": self._group,
-            "order_entitlement_request": self._entitlement,
-            "contract_metadata_request": self._contract,
-            "order_status_request": self._chain,
-        }
+        self._subscriptions: dict[int, _Subscription] = {}
+        self._kinds = Answers(self).kinds
 
     @property
     def answers(self) -> Mapping[str, Answer]:
         return {"information_requests": self.ask}
 
     def ask(self, request: Any) -> None:
-        """Answer one information request; a failure also ends its subscription."""
+        """Answer one information request."""
+        if not request.HasField("id"):
+            self.connection.warn("information_requests: required fields are missing: id")
+            return
         subscribe = request.subscribe if request.HasField("subscribe") else None
+        self._subscriptions.pop(request.id, None) if subscribe is not None else None
         if subscribe is False:
-            self._symbols.pop(request.id, None)
-            self._send(request.id, InfoStatus.DROPPED)
+            self._tell(request.id, InfoStatus.DROPPED)
             return
-        message = ServerMsg()
-        report = message.information_reports.add(id=request.id)
         try:
-            missing = missing_fields(request)
-            if missing:
-                raise _Refused(InfoStatus.INVALID_PARAMS, f"required fields are missing: {', '.join(missing)}")
-            asked = [descriptor.name for descriptor, _ in request.ListFields() if descriptor.name.endswith("_request")]
-            if len(asked) != 1 or asked[0] not in self._kinds:
-                text = f"{asked[0]} is not offered" if len(asked) == 1 else "one request at a time"
-                raise _Refused(InfoStatus.INVALID_PARAMS, text)
-            report.status_code = int(InfoStatus.SUBSCRIBED if subscribe else InfoStatus.SUCCESS)
-            self._kinds[asked[0]](getattr(request, asked[0]), report)
-            if asked[0] == "symbol_resolution_request" and subscribe:
-                self._symbols[request.id] = request.symbol_resolution_request.symbol
-        except _Refused as refused:
-            self._symbols.pop(request.id, None)
-            self._send(request.id, refused.code, refused.text)
+            kind = self._kind(request)
+            report = self._report(request, kind)
+        except Refused as refused:
+            self._subscriptions.pop(request.id, None)
+            self._tell(request.id, refused.code, refused.text)
             return
-        if report.HasField("historical_orders_report"):
-            self._send_in_parts(report)
-        else:
-            self.connection.send(message)
+        is_deleted = report.symbol_resolution_report.deleted
+        is_kept = bool(subscribe) and kind not in _ONCE and not is_deleted
+        report.status_code = int(InfoStatus.SUBSCRIBED if is_kept else InfoStatus.SUCCESS)
+        if is_kept:
+            self._subscriptions[request.id] = _Subscription(request, kind, self._meaning(request, kind))
+        self._send(report)
 
-    def rolled(self, root: str) -> None:
-        """Tell the subscribers of a rolling symbol its new contract."""
-        for number, symbol in self._symbols.items():
-            listing = self.endpoint.names.resolve(symbol)
-            if symbol.removeprefix("F.US.") == root and listing is not None:
-                message = ServerMsg()
-                report = message.information_reports.add(id=number, status_code=int(InfoStatus.UPDATE))
-                put_listing(
-                    report.symbol_resolution_report.contract_metadata, listing, self.user_session, self.endpoint
-                )
-                self.connection.send(message)
+    def _kind(self, request: Any) -> str:
+        """Return what is asked; raises Refused unless it is one thing that is offered, and not too often."""
+        meters, user = self.endpoint.meters, self.user_session.user
+        if meters.is_over("information", user):
+            raise Refused(InfoStatus.REQUEST_RATE_LIMIT_VIOLATION, "too many information requests in 100 seconds")
+        if missing := missing_fields(request):
+            raise Refused(InfoStatus.INVALID_PARAMS, f"required fields are missing: {', '.join(missing)}")
+        asked = [descriptor.name for descriptor, _ in request.ListFields() if descriptor.name.endswith("_request")]
+        if len(asked) != 1:
+            raise Refused(InfoStatus.INVALID_PARAMS, "exactly one kind of request that this server knows")
+        kind: str = asked[0]
+        if kind not in self._kinds:
+            raise Refused(InfoStatus.INVALID_PARAMS, f"{kind} is not offered")
+        if kind == "symbol_resolution_request" and meters.is_over("resolutions", user):
+            raise Refused(InfoStatus.REQUEST_RATE_LIMIT_VIOLATION, "too many symbol resolutions today")
+        if kind in ("accounts_request", "last_statement_balances_request") and meters.is_over("account_requests", user):
+            raise Refused(InfoStatus.REQUEST_RATE_LIMIT_VIOLATION, "too many requests for accounts today")
+        return kind
 
-    def _send(self, number: int, code: InfoStatus, text: str = "") -> None:
+    def _report(self, request: Any, kind: str) -> Any:
+        """Answer a request in a new report, whose code is still to be set."""
+        report = ServerMsg().information_reports.add(id=request.id)
+        answer: Callable[[Any, Any], None] = self._kinds[kind]
+        answer(getattr(request, kind), report)
+        return report
+
+    def _meaning(self, request: Any, kind: str) -> int | None:
+        if kind != "symbol_resolution_request":
+            return None
+        asked = request.symbol_resolution_request
+        listing = self.endpoint.names.resolve(
+            asked.symbol, types=asked.preferred_types, countries=asked.preferred_countries
+        )
+        return None if listing is None else listing.id
+
+    # -- what changes later
+
+    def contracts_changed(self) -> None:
+        """Tell the subscribers of symbols that stand for another contract now, or for one that has expired."""
+        for number, subscription in list(self._subscriptions.items()):
+            meaning = self._meaning(subscription.request, subscription.kind)
+            if meaning is not None and meaning != subscription.listing_id:
+                subscription.listing_id = meaning
+                self._update(number, subscription)
+
+    def accounts_changed(self) -> None:
+        """Tell the subscribers of accounts how they are now."""
+        for number, subscription in list(self._subscriptions.items()):
+            if subscription.kind == "accounts_request":
+                self._update(number, subscription)
+
+    def interrupt(self, is_lost: bool) -> None:
+        """Report all subscriptions as disconnected, or as subscribed again, with the present answer."""
+        for number, subscription in list(self._subscriptions.items()):
+            if is_lost:
+                self._tell(number, InfoStatus.DISCONNECTED)
+            else:
+                self._update(number, subscription, InfoStatus.SUBSCRIBED)
+
+    def _update(self, number: int, subscription: _Subscription, code: InfoStatus = InfoStatus.UPDATE) -> None:
+        try:
+            report = self._report(subscription.request, subscription.kind)
+        except Refused as refused:
+            self._subscriptions.pop(number, None)
+            self._tell(number, refused.code, refused.text)
+            return
+        report.status_code = int(code)
+        self._send(report)
+
+    # -- out
+
+    def _tell(self, number: int, code: InfoStatus, text: str = "") -> None:
         message = ServerMsg()
         report = message.information_reports.add(id=number, status_code=int(code))
         if text:
             report.text_message = text
         self.connection.send(message)
 
-    def _send_in_parts(self, report: Any) -> None:
-        statuses = list(report.historical_orders_report.order_statuses)
-        size = _ORDERS_A_MESSAGE if self.endpoint.options.small_frames else max(1, len(statuses))
-        pieces = [statuses[start : start + size] for start in range(0, len(statuses), size)] or [[]]
-        for place, piece in enumerate(pieces):
+    def _send(self, report: Any) -> None:
+        """Send a report, its list in pieces where it is long."""
+        name = next((name for name in _LISTS if report.HasField(name)), None)
+        if name is None:
             message = ServerMsg()
-            part = message.information_reports.add(id=report.id, status_code=report.status_code)
-            part.historical_orders_report.order_statuses.extend(piece)
-            part.historical_orders_report.SetInParent()
-            part.is_report_complete = place == len(pieces) - 1
+            message.information_reports.append(report)
+            self.connection.send(message)
+            return
+        entries = _list_of(report, name)
+        rows = list(entries)
+        del entries[:]
+        for piece, is_last in pieces(rows, is_small=self.endpoint.options.small_frames):
+            message = ServerMsg()
+            message.information_reports.append(report)
+            part = message.information_reports[0]
+            _list_of(part, name).extend(piece)
+            part.is_report_complete = is_last
             self.connection.send(message)
 
-    # -- the kinds
 
-    def _accounts(self, request: Any, report: Any) -> None:
-        brokerage = report.accounts_report.brokerages.add(id=_BROKERAGE, name="SIM", type=int(BrokerageType.SIM))
-        series = brokerage.sales_series.add(number=_SERIES, name="Simulation")
-        base = self.user_session.base_time
-        today = base.milliseconds(self.venue.now_ns() // _DAY * _DAY)
-        for account in self.endpoint.accounts:
-            series.accounts.add(
-                account_id=self.endpoint.account_id(account),
-                brokerage_account_number=account,
-                name=account,
-                last_statement_date=today,
-                is_view_only=account in self.endpoint.options.view_only,
-                cleared_by_statements=True,
-            )
-
-    def _symbol(self, request: Any, report: Any) -> None:
-        listing = self.endpoint.names.resolve(request.symbol)
-        if listing is None:
-            raise _Refused(InfoStatus.NOT_FOUND, f"{request.symbol}: no such symbol")
-        put_listing(report.symbol_resolution_report.contract_metadata, listing, self.user_session, self.endpoint)
-
-    def _contract(self, request: Any, report: Any) -> None:
-        put_listing(
-            report.contract_metadata_report.contract_metadata,
-            self._listing(request.contract_id),
-            self.user_session,
-            self.endpoint,
-        )
-
-    def _group(self, request: Any, report: Any) -> None:
-        months = self.endpoint.names.months(request.instrument_group_id)
-        if not months:
-            raise _Refused(InfoStatus.NOT_FOUND, f"{request.instrument_group_id}: no such group")
-        for listing in months:
-            item = report.instrument_group_report.instruments.add(
-                id=self.endpoint.names.name(listing), name=short_name(listing), description=listing.long_name
-            )
-            put_listing(item.contract_metadata, listing, self.user_session, self.endpoint)
-
-    def _balances(self, request: Any, report: Any) -> None:
-        base = self.user_session.base_time
-        today = base.milliseconds(self.venue.now_ns() // _DAY * _DAY)
-        rows = report.last_statement_balances_report
-        rows.SetInParent()
-        for account in self.endpoint.accounts:
-            figures = self.venue.figures(account)
-            for currency, cash in figures.ledger.items():
-                rows.balances.add(
-                    id=len(rows.balances) + 1,
-                    account_id=self.endpoint.account_id(account),
-                    statement_date=today,
-                    currency=currency,
-                    balance=float(cash),
-                    total_value=float(cash),
-                    ote=0.0,
-                    upl=0.0,
-                    mvo=0.0,
-                    cash_excess=float(cash),
-                    collateral=0.0,
-                    initial_margin=0.0,
-                )
-
-    def _rates(self, request: Any, report: Any) -> None:
-        base = self.user_session.base_time
-        today = base.milliseconds(self.venue.now_ns() // _DAY * _DAY)
-        figures = self.venue.figures(self.endpoint.accounts[0])
-        rows = report.currency_rates_report.brokerage_currency_rates.add(
-            brokerage_id=_BROKERAGE, statement_date=today, master_currency=figures.base_currency
-        )
-        for currency, rate in figures.exchange_rates.items():
-            rows.currency_rates.add(currency=currency, rate=float(rate))
-
-    def _hours(self, request: Any, report: Any) -> None:
-        """Give one week of the sessions that the listings of that number trade in, as offsets from 00:00 UTC."""
-        listing = self.endpoint.names.of_hours(request.session_info_id)
-        if listing is None:
-            raise _Refused(InfoStatus.NOT_FOUND, f"{request.session_info_id}: no such trading hours")
-        hours = report.session_information_report
-        hours.session_info_id = request.session_info_id
-        schedule = hours.session_segments.add(session_segment_id=1).session_schedules.add(
-            name="Primary", is_primary=True
-        )
-        start = self.venue.now_ns() // _DAY * _DAY
-        for times in self.venue.sessions(listing.id, start, start + 7 * _DAY):
-            midnight = datetime.strptime(times.date, "%Y%m%d").replace(tzinfo=UTC)
-            first = int(midnight.timestamp()) * 1000
-            day = schedule.session_days.add(
-                open_offset=times.start // _MILLISECOND - first, close_offset=times.end // _MILLISECOND - first
-            )
-            day.days_of_week.append(midnight.isoweekday() % 7)
-
-    def _past_orders(self, request: Any, report: Any) -> None:
-        base = self.user_session.base_time
-        since = base.ns(request.from_date) // _DAY * _DAY
-        if since < self.venue.now_ns() - (_MOST_DAYS_BACK + 1) * _DAY:
-            raise _Refused(InfoStatus.INVALID_PARAMS, f"at most {_MOST_DAYS_BACK} days back")
-        accounts = [name for number in request.account_ids if (name := self.endpoint.account(number)) is not None]
-        report.historical_orders_report.SetInParent()
-        for chain in self.endpoint.desk.chains(accounts or self.endpoint.accounts, since=since):
-            report.historical_orders_report.order_statuses.append(
-                self.endpoint.desk.status_message(chain, chain.transactions, self.user_session, is_snapshot=True)
-            )
-
-    def _chain(self, request: Any, report: Any) -> None:
-        chain = self.endpoint.desk.find_chain(request.chain_order_id)
-        if chain is None or chain.order is None or chain.order.account not in self.endpoint.accounts:
-            raise _Refused(InfoStatus.NOT_FOUND, f"{request.chain_order_id}: no such order")
-        report.order_status_report.order_status.CopyFrom(
-            self.endpoint.desk.status_message(chain, chain.transactions, self.user_session, is_snapshot=True)
-        )
-
-    def _entitlement(self, request: Any, report: Any) -> None:
-        self._listing(request.contract_id)
-        if self.endpoint.account(request.account_id) is None:
-            raise _Refused(InfoStatus.NOT_FOUND, "no such account")
-        rows = report.order_entitlement_report
-        for order_type in (1, 2, 3, 4):
-            for duration in (1, 2, 4, 5, 6):
-                rows.order_entitlements.add(
-                    order_type=order_type,
-                    is_synthetic=False,
-                    duration=duration,
-                    exec_instruction=int(ExecInstruction.NONE),
-                )
-
-    def _listing(self, contract_id: int) -> Listing:
-        listing = self.user_session.listing(contract_id)
-        if listing is None:
-            raise _Refused(InfoStatus.NOT_FOUND, f"{contract_id}: no such contract in this session")
-        return listing
+def _list_of(report: Any, name: str) -> Any:
+    found = getattr(report, name)
+    for step in _LISTS[name]:
+        found = found[step] if isinstance(step, int) else getattr(found, step)
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Trading"]
 
 _DAY = 86_400_000_000_000
-_ORDER_WINDOW = 10.0
 _MOST_ID = 64  # bytes of a client order id
 
 
@@ -56,7 +54,7 @@ class Trading(Service):
     def __init__(self, connection: CqgConnection) -> None:
         super().__init__(connection)
         self._subscriptions: dict[int, _Subscription] = {}
-        self._recent: deque[float] = deque()
+        self._is_interrupted = False
         self._owner = f"cqg-{self.user_session.user}"
         self._session = self.venue.open_session(self._owner, None, accounts=self.endpoint.accounts)
         self._shown_figures: dict[tuple[int, str], dict[str, float]] = {}
@@ -96,11 +94,29 @@ class Trading(Service):
             self._tell_status(number, TradeStatus.FAILURE, "the fields of the account summary are missing")
             return
         subscription = _Subscription(number, scopes, accounts, fields)
+        if (refusal := self._over_limit(subscription)) is not None:
+            self._tell_status(number, *refusal)
+            return
         self._tell_status(number, TradeStatus.SUCCESS)
         since = 0
         if request.HasField("last_order_update_utc_timestamp"):
             since = timestamp_ns(request.last_order_update_utc_timestamp)
-        if Scope.ORDERS in scopes and not request.skip_orders_snapshot:
+        self._send_snapshots(subscription, since, has_orders=not request.skip_orders_snapshot)
+        self._subscriptions[number] = subscription
+
+    def _over_limit(self, subscription: _Subscription) -> tuple[TradeStatus, str] | None:
+        others = [one for one in self._subscriptions.values() if one.number != subscription.number]
+        most, most_accounts = (self.endpoint.meters.most(name) for name in ("trade_subscriptions", "trade_accounts"))
+        if most is not None and len(others) >= most:
+            return TradeStatus.SUBSCRIPTION_LIMIT_VIOLATION, "too many trade subscriptions"
+        if most_accounts is not None and sum(len(one.accounts) for one in (*others, subscription)) > most_accounts:
+            return TradeStatus.SUBSCRIBED_ACCOUNTS_LIMIT_VIOLATION, "too many accounts are subscribed"
+        return None
+
+    def _send_snapshots(self, subscription: _Subscription, since: int = 0, *, has_orders: bool = True) -> None:
+        """Send what a subscription is about, as it is now, then its completion."""
+        number, scopes, accounts = subscription.number, subscription.scopes, subscription.accounts
+        if Scope.ORDERS in scopes and has_orders:
             self._send_chains(subscription, since)
         if Scope.POSITIONS in scopes:
             for account in accounts:
@@ -112,10 +128,17 @@ class Trading(Service):
         if Scope.ACCOUNT_SUMMARY in scopes:
             for account in accounts:
                 self._send_summary(subscription, account, is_snapshot=True)
-        self._subscriptions[number] = subscription
         message = ServerMsg()
         message.trade_snapshot_completions.add(subscription_id=number, subscription_scopes=list(scopes))
         self.connection.send(message)
+
+    def interrupt(self, is_lost: bool) -> None:
+        """Report all subscriptions as disconnected and tell nothing more, or as back, with their snapshots."""
+        self._is_interrupted = is_lost
+        for subscription in list(self._subscriptions.values()):
+            self._tell_status(subscription.number, TradeStatus.DISCONNECTED if is_lost else TradeStatus.SUCCESS)
+            if not is_lost:
+                self._send_snapshots(subscription)
 
     def _tell_status(self, number: int, code: TradeStatus, text: str = "") -> None:
         message = ServerMsg()
@@ -125,6 +148,8 @@ class Trading(Service):
         self.connection.send(message)
 
     def _hearing(self, account: str, scope: Scope) -> list[int]:
+        if self._is_interrupted:
+            return []
         return [one.number for one in self._subscriptions.values() if scope in one.scopes and account in one.accounts]
 
     def _send_chains(self, subscription: _Subscription, since: int) -> None:
@@ -175,6 +200,8 @@ class Trading(Service):
 
     def account_changed(self, account: str) -> None:
         """Tell the figures of an account that changed."""
+        if self._is_interrupted:
+            return
         for subscription in list(self._subscriptions.values()):
             if Scope.ACCOUNT_SUMMARY in subscription.scopes and account in subscription.accounts:
                 self._send_summary(subscription, account)
@@ -298,20 +325,17 @@ class Trading(Service):
             self.connection.send(message)
 
     def _check_rate(self) -> None:
-        limit = self.endpoint.options.order_limit
-        if limit is None:
-            return
-        now = self.endpoint.reactor.seconds()
-        while self._recent and self._recent[0] <= now - _ORDER_WINDOW:
-            self._recent.popleft()
-        if len(self._recent) >= limit:
+        if self.endpoint.meters.is_over("orders", self.user_session.user):
             raise _Rejected(RejectCode.SEE_TEXT, "too many order requests: the limit for ten seconds was reached")
-        self._recent.append(now)
 
     def _account(self, account_id: int) -> str:
         account = self.endpoint.account(account_id)
         if account is None:
             raise _Rejected(RejectCode.NOT_AUTHORISED, f"account {account_id} is not known")
+        if self.endpoint.meters.is_over("account_orders", account):
+            raise _Rejected(
+                RejectCode.SEE_TEXT, "too many order requests: the account's limit for a second was reached"
+            )
         return account
 
     def _new_order(self, new: Any, request: Any) -> None:

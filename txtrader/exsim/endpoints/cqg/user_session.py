@@ -54,5 +54,10 @@ class UserSession:
         return listing.id in self._ids
 
     def listing(self, contract_id: int) -> Listing | None:
-        """Return the listing of a handle; None for one that this session never gave."""
+        """Return the listing of a handle; None for one that this session never gave, or that trades no more."""
+        listing = self._listings.get(contract_id)
+        return listing if listing is None or listing.id > 0 else None
+
+    def any_listing(self, contract_id: int) -> Listing | None:
+        """Return the listing of a handle, also one that has expired."""
         return self._listings.get(contract_id)

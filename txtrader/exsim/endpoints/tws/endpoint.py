@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.tws.connection import TwsConnection
 from txtrader.exsim.endpoints.tws.desk_order import order_to_state
 from txtrader.exsim.endpoints.tws.fault_controls import FaultControls
-from txtrader.exsim.endpoints.tws.faults import Faults
 from txtrader.exsim.endpoints.tws.listings import Listings
 from txtrader.exsim.endpoints.tws.options import TwsOptions
 from txtrader.exsim.endpoints.tws.order_desk import OrderDesk

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
-from txtrader.exsim.endpoints.tws.faults import ORDER_MESSAGES, Delay, Duplicate, Faults, Reorder, Rule
+from txtrader.exsim.endpoints.message_faults import Delay, Duplicate, Faults, Reorder, Rule
 from txtrader.exsim.records import Fill
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from txtrader.exsim.venue import Venue
 
 __all__ = ["FaultControls"]
+
+ORDER_MESSAGES = frozenset({"openOrder", "orderStatus", "execDetails", "commissionReport"})
 
 NOTICES: dict[int, str] = {
     1100: "Connectivity between IB and Trader Workstation has been lost.",

@@ -1,22 +1,33 @@
-"""Faults in what is sent: rules that withhold, delay, duplicate or reorder messages."""
+"""Faults in what a server sends: rules that withhold, delay, duplicate or reorder messages, for any wire."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
-from txtrader.wire.tws.message import Message
+__all__ = ["Delay", "Duplicate", "Faults", "Reorder", "Rule"]
 
-if TYPE_CHECKING:
-    from txtrader.exsim.endpoints.tws.connection import TwsConnection
 
-__all__ = ["ORDER_MESSAGES", "Faults", "Rule"]
+class Message(Protocol):
+    """What is sent: rules go by its name."""
 
-ORDER_MESSAGES = frozenset({"openOrder", "orderStatus", "execDetails", "commissionReport"})
+    @property
+    def name(self) -> str: ...
 
-Deliver = Callable[[Message], None]
+
+class Connection(Protocol):
+    """Who sends: rules may go by whose it is; what they let through is delivered."""
+
+    @property
+    def client_id(self) -> int | None: ...
+
+    def deliver(self, message: Any) -> None:
+        """Send past the rules."""
+
+
+Deliver = Callable[[Any], None]
 
 
 class Rule:
@@ -36,7 +47,7 @@ class Rule:
         """End the rule; what it holds back is sent now."""
         self._faults.remove(self)
 
-    def takes(self, connection: TwsConnection, message: Message) -> bool:
+    def takes(self, connection: Connection, message: Message) -> bool:
         """Tell whether this message falls under the rule, and count it."""
         if message.name not in self._names or self._left == 0:
             return False
@@ -47,7 +58,7 @@ class Rule:
         self.matches += 1
         return True
 
-    def apply(self, connection: TwsConnection, message: Message, deliver: Deliver) -> None:
+    def apply(self, connection: Connection, message: Message, deliver: Deliver) -> None:
         """Do to a message what the rule is for; the base withholds it."""
 
     def release(self) -> None:
@@ -61,14 +72,14 @@ class Delay(Rule):
         super().__init__(*args)
         self._seconds = seconds
 
-    def apply(self, connection: TwsConnection, message: Message, deliver: Deliver) -> None:
+    def apply(self, connection: Connection, message: Message, deliver: Deliver) -> None:
         self._faults.later(self._seconds, deliver, message)
 
 
 class Duplicate(Rule):
     """Sends messages twice."""
 
-    def apply(self, connection: TwsConnection, message: Message, deliver: Deliver) -> None:
+    def apply(self, connection: Connection, message: Message, deliver: Deliver) -> None:
         deliver(message)
         deliver(message)
 
@@ -78,9 +89,9 @@ class Reorder(Rule):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._held: dict[TwsConnection, tuple[Message, Deliver]] = {}
+        self._held: dict[Connection, tuple[Message, Deliver]] = {}
 
-    def apply(self, connection: TwsConnection, message: Message, deliver: Deliver) -> None:
+    def apply(self, connection: Connection, message: Message, deliver: Deliver) -> None:
         held = self._held.pop(connection, None)
         if held is None:
             self._held[connection] = (message, deliver)
@@ -137,7 +148,7 @@ class Faults:
         timer = self._clock.callLater(seconds, run)
         self._timers.add(timer)
 
-    def pass_on(self, connection: TwsConnection, message: Message, start: int = 0) -> None:
+    def pass_on(self, connection: Connection, message: Message, start: int = 0) -> None:
         """Send a message through the rules from number `start` on."""
         rules = self._rules
         number = start
