@@ -21,6 +21,11 @@ __all__ = ["exsim"]
     type=click.IntRange(0, 65535),
     help="Where the simulated TWS listens; 0: any free port.  [default: 7497, where mode tws dials]",
 )
+@click.option(
+    "--cqg-port",
+    type=click.IntRange(0, 65535),
+    help="Serve the same market as a simulated CQG WebAPI there as well; 0: any free port.",
+)
 @click.option("--host", help="The address it listens on.  [default: 127.0.0.1]")
 @click.option("--seed", type=click.IntRange(0, 2**31), help="The seed of the market.  [default: 7]")
 @click.option("--pace", type=click.Choice(["none", "slow", "fast"]), help="How busy it is.  [default: slow]")
@@ -33,6 +38,7 @@ __all__ = ["exsim"]
 @click.version_option(__version__, message=f"exsim {__version__} {__date__}")
 def _command(
     tws_port: int | None,
+    cqg_port: int | None,
     host: str | None,
     seed: int | None,
     pace: str | None,
@@ -43,10 +49,10 @@ def _command(
     logfile: str | None,
     debug: bool,
 ) -> None:
-    """Run a simulated TWS until Ctrl-C or SIGTERM.
+    """Run a simulated TWS, and a simulated CQG if told so, until Ctrl-C or SIGTERM.
 
-    Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws.  When it listens, one line on standard
-    output says where: tws HOST:PORT.
+    Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws; and any client of CQG's WebAPI, with any
+    user and password, over ws.  When it listens, a line on standard output says where: tws HOST:PORT, cqg ws://HOST:PORT/.
     """
     said = {
         "api_port": tws_port,
@@ -73,9 +79,11 @@ def _command(
     limits = {"max_version": max_version, "master_client_id": master_client_id, "message_rate": message_rate}
     state_path = os.path.abspath(state) if state else None
 
-    def report(fault: str | None, port: int) -> None:
+    def report(fault: str | None, port: int, cqg: int | None) -> None:
         if fault is None:
             click.echo(f"tws {settings.api_host}:{port}")
+            if cqg is not None:
+                click.echo(f"cqg ws://{settings.api_host}:{cqg}/")
         elif settings.daemon_logfile != "-":
             click.echo(f"exsim: {fault}", err=True)
 
@@ -86,6 +94,7 @@ def _command(
             limits={name: value for name, value in limits.items() if value is not None},
             loop=loop,
             report=report,
+            cqg_port=cqg_port,
         )
     )
 

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
+from txtrader.gateway.tasks import returns_deferred
 
 __all__ = ["DemoMarket"]
 
@@ -35,6 +36,7 @@ class DemoMarket:
         options: TwsOptions | CqgOptions | None = None,
     ) -> None:
         self.venue = make_demo_venue(reactor, time.time_ns, seed, pace=pace, state_path=state_path)
+        self._more: list[CqgEndpoint] = []
         self.endpoint: TwsEndpoint | CqgEndpoint
         if wire == "cqg":
             assert not isinstance(options, TwsOptions)
@@ -48,7 +50,21 @@ class DemoMarket:
         self.venue.start()
         return self.endpoint.start()
 
-    def stop(self) -> Deferred[None]:
+    def start_cqg(self, reactor: Any, host: str, port: int, options: CqgOptions) -> Deferred[int]:
+        """Serve the same market over CQG's wire as well; fires with the port.  Fails with CannotListenError."""
+        memory = self.venue.memory
+        former = None if memory is None else memory.extra_to_state
+        endpoint = CqgEndpoint(self.venue, reactor, interface=host, port=port, options=options)
+        if memory is not None:
+            ours = memory.extra_to_state
+            # Each wire writes down what it hung on its own orders.
+            memory.extra_to_state = lambda extra: ours(extra) or (former(extra) if former is not None else {})
+        self._more.append(endpoint)
+        return endpoint.start()
+
+    @returns_deferred
+    async def stop(self) -> None:
         """Close the market."""
         self.venue.stop()
-        return self.endpoint.stop()
+        for endpoint in (self.endpoint, *self._more):
+            await endpoint.stop()

@@ -1,4 +1,4 @@
-"""The simulated TWS as a daemon of its own: a broker to test against, for any TWS client, the gateway among them."""
+"""The simulator as a daemon of its own: a broker to test against, for any TWS or CQG client, the gateway among them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from twisted.python.components import Componentized
 from txtrader.daemon.lifecycle import Daemon, run_application
 from txtrader.daemon.process import PidFile
 from txtrader.errors import ConfigError
+from txtrader.exsim.endpoints.cqg import CqgOptions
 from txtrader.exsim.endpoints.tws import TwsOptions
 from txtrader.service.demo import DemoMarket
 from txtrader.settings import Settings
@@ -21,15 +22,28 @@ __all__ = ["ExsimService", "make_application", "run"]
 
 
 class ExsimService(Daemon):
-    """A market with a simulated TWS before it, on the address that a gateway of the same settings dials."""
+    """A market with a simulated TWS before it, on the address that a gateway of the same settings dials.
 
-    def __init__(self, settings: Settings, reactor: Any, *, state_path: str | None, options: TwsOptions) -> None:
+    With `cqg_port` the same market is also served over CQG's wire there; 0 is any free port.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        *,
+        state_path: str | None,
+        options: TwsOptions,
+        cqg_port: int | None = None,
+    ) -> None:
         super().__init__(settings, reactor)
         self.name = "exsim"
         self.title = f"exsim {__version__}"
         self.port = 0
         self._state_path = state_path
         self._options = options
+        self._cqg_port = cqg_port
+        self.cqg_port: int | None = None
 
     async def start_parts(self) -> None:
         """Take the state file, open the market and listen."""
@@ -67,10 +81,25 @@ class ExsimService(Daemon):
             pace=settings.demo_pace,
             state=self._state_path or "not kept",
         )
+        if self._cqg_port is not None:
+            await self._serve_cqg(market, self._cqg_port)
+
+    async def _serve_cqg(self, market: DemoMarket, port: int) -> None:
+        host = self.settings.api_host
+        try:
+            self.cqg_port = await market.start_cqg(self._reactor, host, port, CqgOptions())
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
+            raise ConfigError(f"cannot listen on {host}:{port}: {reason}", path="--cqg-port") from None
+        self._log.info("simulated CQG at ws://{host}:{port}/; any user and password", host=host, port=self.cqg_port)
 
 
 def make_application(
-    settings: Settings | None = None, *, state_path: str | None = None, options: TwsOptions | None = None
+    settings: Settings | None = None,
+    *,
+    state_path: str | None = None,
+    options: TwsOptions | None = None,
+    cqg_port: int | None = None,
 ) -> Componentized:
     """Build the application of `tac/exsim.tac`; without `settings` those of the process, mode tws.
 
@@ -81,7 +110,11 @@ def make_application(
 
     application: Componentized = service.Application("exsim")
     daemon = ExsimService(
-        settings or Settings.of_process("tws"), reactor, state_path=state_path, options=options or TwsOptions()
+        settings or Settings.of_process("tws"),
+        reactor,
+        state_path=state_path,
+        options=options or TwsOptions(),
+        cqg_port=cqg_port,
     )
     daemon.setServiceParent(application)  # type: ignore[no-untyped-call]
     return application
@@ -93,15 +126,18 @@ def run(
     state_path: str | None,
     limits: Mapping[str, Any],
     loop: str,
-    report: Callable[[str | None, int], None],
+    report: Callable[[str | None, int, int | None], None],
+    cqg_port: int | None = None,
 ) -> int:
     """Run the simulator until a signal; return the exit code.
 
-    `limits` are fields of TwsOptions.  `report(None, port)` is called once it listens, `report(reason, 0)` when it
-    cannot.
+    `limits` are fields of TwsOptions.  `report(None, port, cqg_port)` is called once it listens, `report(reason, 0,
+    None)` when it cannot.
     """
     from twisted.internet import reactor
 
-    application = make_application(settings, state_path=state_path, options=TwsOptions(**limits))
+    application = make_application(settings, state_path=state_path, options=TwsOptions(**limits), cqg_port=cqg_port)
     (daemon,) = service.IServiceCollection(application)
-    return run_application(application, reactor, loop=loop, report=lambda fault: report(fault, daemon.port))
+    return run_application(
+        application, reactor, loop=loop, report=lambda fault: report(fault, daemon.port, daemon.cqg_port)
+    )
