@@ -20,9 +20,11 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 TRANSCRIPT = EXAMPLES / "telnet.txt"
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("gateway"), {"MODE": "demo", "DEMO_PACE": "fast"}) as started:
+@pytest.fixture(scope="module", params=["tws", "cqg"])
+def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The examples run unchanged, whichever wire lies between the gateway and its broker."""
+    settings = {"MODE": "demo", "DEMO_PACE": "fast", "DEMO_WIRE": request.param}
+    with Daemon(tmp_path_factory.mktemp("gateway"), settings) as started:
         started.start()
         started.wait_up()
         yield started

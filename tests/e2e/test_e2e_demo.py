@@ -19,9 +19,10 @@ ROOT = Path(__file__).parents[2]
 FIRST_QUOTE = 3.0  # seconds of processor time would be fairer; a busy machine gets three times as long
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("demo"), {"MODE": "demo", "API_ACCOUNT": "DU1000001"}) as running:
+@pytest.fixture(scope="module", params=["tws", "cqg"])
+def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    settings = {"MODE": "demo", "API_ACCOUNT": "DU1000001", "DEMO_WIRE": request.param}
+    with Daemon(tmp_path_factory.mktemp("demo"), settings) as running:
         began = time.monotonic()
         running.start()
         running.wait_up()
