@@ -96,7 +96,10 @@ class Answers:
         rows = report.currency_rates_report.brokerage_currency_rates.add(
             brokerage_id=_BROKERAGE, statement_date=self._today(), master_currency=figures.base_currency
         )
-        for currency, rate in figures.exchange_rates.items():
+        rates = {}
+        for account in self._endpoint.accounts:
+            rates.update(self._venue.figures(account).exchange_rates)
+        for currency, rate in rates.items():
             rows.currency_rates.add(currency=currency, rate=float(rate))
 
     # -- contracts
@@ -132,17 +135,19 @@ class Answers:
             raise Refused(InfoStatus.NOT_FOUND, f"{request.session_info_id}: no such trading hours")
         hours = report.session_information_report
         hours.session_info_id = request.session_info_id
-        schedule = hours.session_segments.add(session_segment_id=1).session_schedules.add(
-            name="Primary", is_primary=True
-        )
+        segment = hours.session_segments.add(session_segment_id=1)
         start = self._venue.now_ns() // _DAY * _DAY
-        for times in self._venue.sessions(listing.id, start, start + 7 * _DAY):
-            midnight = datetime.strptime(times.date, "%Y%m%d").replace(tzinfo=UTC)
-            first = int(midnight.timestamp()) * 1000
-            day = schedule.session_days.add(
-                open_offset=times.start // _MILLISECOND - first, close_offset=times.end // _MILLISECOND - first
-            )
-            day.days_of_week.append(midnight.isoweekday() % 7)
+        for name, is_regular in (("Regular", True), ("Electronic", False)):
+            schedule = segment.session_schedules.add(name=name, is_primary=is_regular)
+            for times in self._venue.sessions(listing.id, start, start + 7 * _DAY, regular=is_regular):
+                midnight = datetime.strptime(times.date, "%Y%m%d").replace(tzinfo=UTC)
+                first = int(midnight.timestamp()) * 1000
+                opens, closes = (instant // _MILLISECOND - first for instant in (times.start, times.end))
+                schedule.session_days.add(
+                    days_of_week=[midnight.isoweekday() % 7], open_offset=opens, close_offset=closes
+                )
+                if not is_regular:  # a trading day begins with its first session
+                    segment.trading_days.add(days_of_week=[midnight.isoweekday() % 7], start_offset=opens)
 
     # -- orders
 

@@ -166,8 +166,8 @@ class OrderDesk(OrderListener):
         self._clients.add(key)
         return False
 
-    def chain_of(self, order: Order) -> Chain:
-        """Return the chain of an order of the venue, adopting a strange one with what has happened to it."""
+    def chain_of(self, order: Order, *, is_new: bool = False) -> Chain:
+        """Return the chain of an order of the venue; a strange one that is not new is adopted with its past."""
         chain = self._chains.get(order.id)
         if chain is not None:
             return chain
@@ -182,7 +182,7 @@ class OrderDesk(OrderListener):
             chain.order = order
             if state:
                 order.extra = chain
-            if order.status is not OrderStatus.PENDING_NEW:
+            if not is_new:
                 self._retell(chain, order)
         self._chains[order.id] = chain
         self._by_order_id[chain.order_id] = chain
@@ -237,12 +237,12 @@ class OrderDesk(OrderListener):
     # -- the venue's facts
 
     def order_accepted(self, order: Order) -> None:
-        chain = self.chain_of(order)
+        chain = self.chain_of(order, is_new=True)
         self.step(chain, Step.IN_TRANSIT, order_status=Status.IN_TRANSIT)
         self.step(chain, Step.SUSPEND if order.held == "release" else Step.ACK_PLACE)
 
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
-        chain = self.chain_of(order)
+        chain = self.chain_of(order, is_new=True)
         self.step(chain, Step.IN_TRANSIT, order_status=Status.IN_TRANSIT)
         self.step(chain, Step.REJECTED, code=reject_code(refusal), text=refusal.text)
 
