@@ -314,7 +314,7 @@ def test_market_data_is_exact_at_every_scale_and_a_snapshot_may_change_it(scale)
     data = message.real_time_market_data.add(contract_id=7, is_snapshot=True, correct_price_scale=float(scale))
     data.quotes.add(type=1, scaled_price=-3, quote_utc_time=1500)
     put_decimal(data.quotes.add(type=0, scaled_price=5).volume, Decimal("0.5"))
-    lines.take(data, connection.base_time)
+    lines.take(data)
     (quote,) = told
     assert quote.bid == Decimal(scale) * -3
     assert quote.event_time == connection.base_time.ns(1500)
@@ -322,13 +322,13 @@ def test_market_data_is_exact_at_every_scale_and_a_snapshot_may_change_it(scale)
     put_decimal(live.quotes.add(type=0, scaled_price=-(10**9)).volume, Decimal("0.25"))
     gone = live.quotes.add(type=1, scaled_price=-3)
     gone.volume.SetInParent()
-    lines.take(live, connection.base_time)
+    lines.take(live)
     trade, quote = told[1:]
     assert isinstance(trade, Trade) and trade.last == Decimal(scale) * -(10**9) and trade.size == Decimal("0.25")
     assert quote.bid is None
     again = message.real_time_market_data.add(contract_id=7, is_snapshot=True, correct_price_scale=0.5)
     again.quotes.add(type=2, scaled_price=3)
-    lines.take(again, connection.base_time)
+    lines.take(again)
     assert told[-1].ask == Decimal("1.5") and told[-1].bid is None
 
 

@@ -362,12 +362,14 @@ async def test_what_the_hot_path_reads_of_autobahn_is_there(place):
     await client.until(lambda: client.opened)
     channel = client.pump.protocol
     assert channel.is_up and channel.data == b"" and channel.current_frame is None and not channel.inside_message
-    channel.dataReceived(b"\x82")
-    assert channel.data == b"\x82"
+    channel.dataReceived(b"\x02")  # the first piece of a message: autobahn's
+    assert channel.data == b"\x02"
     channel.dataReceived(b"\x05ab")
     assert channel.current_frame is not None
     channel.dataReceived(b"cde")
-    assert client.heard == [b"abcde"] and channel.current_frame is None and not channel.inside_message
+    assert channel.current_frame is None and channel.inside_message
+    channel.dataReceived(b"\x80\x01f\x82\x01g")
+    assert client.heard == [b"abcdef", b"g"] and not channel.inside_message
 
 
 @room()

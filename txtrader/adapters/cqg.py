@@ -275,11 +275,13 @@ class CqgAdapter:
         self._dialer.again(wait)
         self._tell_link(LinkState.DISCONNECTED, reason, login=login)
 
+    def market_data(self, data: Any) -> None:
+        """Take market data of one contract."""
+        self.market.take(data)
+
     def received(self, connection: Connection, name: str, part: Any) -> None:
         """Take a part of a message that answers no question."""
-        if name == "real_time_market_data":
-            self.market.take(part, connection.base_time)
-        elif name == "order_statuses":
+        if name == "order_statuses":
             self.reports.order_status(part, connection)
         elif name == "position_statuses":
             self.reports.position_status(part, connection)

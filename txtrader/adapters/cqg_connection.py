@@ -22,7 +22,7 @@ from txtrader.net.pacing import Pacer, Priority, Queued
 from txtrader.net.pending import PendingQuestion
 from txtrader.net.websocket import WebSocketLimits, WebSocketPump, client_pump
 from txtrader.wire.cqg.schema import ClientMsg
-from txtrader.wire.cqg.session import ClientSession, parts, redacted
+from txtrader.wire.cqg.session import ClientSession, MarketDataMsg, parts, redacted
 from txtrader.wire.cqg.values import BaseTime
 from txtrader.wire.cqg.words import (
     BarStatus,
@@ -50,6 +50,9 @@ class Listener(Protocol):
     def fell_silent(self, connection: Connection) -> None: ...
 
     def lost(self, connection: Connection, failure: Failure) -> None: ...
+
+    def market_data(self, data: Any) -> None:
+        """Take market data of one contract."""
 
     def received(self, connection: Connection, name: str, part: Any) -> None:
         """Take a part of a ServerMsg that answers no question; `name` is its field."""
@@ -105,6 +108,7 @@ class Connection:
             limits=WebSocketLimits(handshake=options.handshake),
         )
         self.pacer = Pacer(reactor, options.message_rate)
+        self._market_data = listener.market_data
         self._contracts: dict[int, Contract] = {}
         self._numbers = 0
         self._questions: dict[tuple[str, int], PendingQuestion[Any]] = {}
@@ -243,6 +247,9 @@ class Connection:
         self.pump.abort()
 
     def _message(self, message: Any) -> None:
+        if type(message) is MarketDataMsg:
+            self._market_data(message)
+            return
         if self._options.logs_messages:
             self._log.info("<- {text}", text=redacted(message))
         for name, part in parts(message):
@@ -250,7 +257,7 @@ class Connection:
 
     def _part(self, name: str, part: Any) -> None:
         if name == "real_time_market_data":
-            self._listener.received(self, name, part)
+            self._market_data(part)
         elif name in ("logon_result", "restore_or_join_session_result"):
             self._result(name, part)
         elif name == "information_reports":

@@ -20,7 +20,7 @@ from txtrader.gateway.adapter import AdapterSink, BrokerNotice
 from txtrader.model.instrument import Instrument
 from txtrader.model.market import MarketStats, Quote, Trade
 from txtrader.wire.cqg.schema import ClientMsg
-from txtrader.wire.cqg.values import BaseTime, PriceScale, decimal_of
+from txtrader.wire.cqg.values import PriceScale, decimal_of
 from txtrader.wire.cqg.words import Indicator, Level, MarketStatus, QuoteType, is_failure, word_of
 
 __all__ = ["MarketLines"]
@@ -34,6 +34,7 @@ _TRADE, _BID, _ASK, _SETTLEMENT = (
 _OPEN, _HIGH, _LOW = int(Indicator.OPEN), int(Indicator.HIGH), int(Indicator.LOW)
 _NOT_NOW = frozenset({int(Indicator.PAST), int(Indicator.FALL_BACK_TO_TRADE_OR_SETTLEMENT), int(Indicator.DELETION)})
 _MOST_SIZES = 4096
+_MILLISECOND = 1_000_000
 _ZERO = Decimal(0)
 
 
@@ -81,6 +82,8 @@ class MarketLines:
         self._lines: dict[str, Line] = {}
         self._by_contract: dict[int, list[Line]] = {}
         self._connection: Any = None
+        self._base_ns = 0
+        self._quoted = sink.quoted
         self._sizes: dict[int, Decimal] = {}
 
     # -- what is wanted
@@ -100,6 +103,7 @@ class MarketLines:
     def opened(self, connection: Any) -> None:
         """Ask for everything on a new connection: neither contract ids nor subscriptions outlive one."""
         self._connection = connection
+        self._base_ns = connection.base_time.ns(0)
         self._by_contract.clear()
         for line in self._lines.values():
             line.contract_id = None
@@ -198,66 +202,65 @@ class MarketLines:
                     line, "warning", f"market data for {line.symbol} comes at {word_of(Level, part.level)}", code
                 )
 
-    def take(self, data: Any, base: BaseTime) -> None:
+    def take(self, data: Any) -> None:
         """Take market data of one contract."""
         lines = self._by_contract.get(data.contract_id)
-        if not lines:
-            return
-        is_snapshot = data.is_snapshot
-        for line in lines:
+        if lines:
+            is_snapshot = data.is_snapshot
             if is_snapshot or data.HasField("correct_price_scale"):
-                self._renew(line, data, is_snapshot)
-            scale = line.scale
-            assert scale is not None
-            cache, price_of = scale.cache, scale.price
-            sizes = self._sizes
-            has_sides = False
-            time: int | None = None
-            for quote in data.quotes:
-                kind = quote.type
-                if quote.HasField("quote_utc_time"):
-                    time = quote.quote_utc_time
-                scaled = quote.scaled_price
-                price = cache.get(scaled)
-                if price is None:
-                    price = price_of(scaled)
-                size: Decimal | None = None
-                if quote.HasField("volume"):
-                    volume = quote.volume
-                    if volume.exponent:
-                        size = decimal_of(volume)
-                    else:
-                        number = volume.significand
-                        size = sizes.get(number)
-                        if size is None:
-                            size = self._size(number)
-                if kind == _BID:
-                    has_sides = True
-                    line.bid, line.bidsize = (price, size) if size != 0 else (None, None)
-                elif kind == _ASK:
-                    has_sides = True
-                    line.ask, line.asksize = (price, size) if size != 0 else (None, None)
-                elif kind == _TRADE:
-                    if not is_snapshot:
-                        self._traded(line, quote, price, size, None if time is None else base.ns(time))
-                elif kind == _SETTLEMENT:
-                    self._sink.stats_changed(MarketStats(symbol=line.symbol, mode=self._mode, close=price))
-            if has_sides or is_snapshot:
-                line.is_stale = False
-                self._sink.quoted(
-                    Quote(
-                        symbol=line.symbol,
-                        mode=self._mode,
-                        bid=line.bid,
-                        bidsize=line.bidsize,
-                        ask=line.ask,
-                        asksize=line.asksize,
-                        event_time=None if time is None else base.ns(time),
-                        receive_time=self._now_ns(),
-                    )
+                for line in lines:
+                    self._renew(line, data, is_snapshot)
+            for line in lines:
+                self._apply(line, data, is_snapshot)
+
+    def _apply(self, line: Line, data: Any, is_snapshot: bool) -> None:
+        """Take the quotes of one message in one pass; this is where a busy session spends its time."""
+        scale = line.scale
+        assert scale is not None
+        prices, sizes = scale.cache, self._sizes
+        has_sides = is_snapshot
+        time: int | None = None
+        for quote in data.quotes:
+            if quote.HasField("quote_utc_time"):
+                time = self._base_ns + quote.quote_utc_time * _MILLISECOND
+            scaled = quote.scaled_price
+            price = prices.get(scaled)
+            if price is None:
+                price = scale.price(scaled)
+            size: Decimal | None = None
+            if quote.HasField("volume"):
+                volume = quote.volume
+                size = sizes.get(volume.significand)
+                if size is None or volume.exponent:
+                    size = decimal_of(volume) if volume.exponent else self._size(volume.significand)
+            kind = quote.type
+            if kind == _BID:
+                has_sides = True
+                line.bid, line.bidsize = (price, size) if size != 0 else (None, None)
+            elif kind == _ASK:
+                has_sides = True
+                line.ask, line.asksize = (price, size) if size != 0 else (None, None)
+            elif kind == _TRADE:
+                if not is_snapshot:
+                    self._traded(line, quote, price, size, time)
+            elif kind == _SETTLEMENT:
+                self._sink.stats_changed(MarketStats(symbol=line.symbol, mode=self._mode, close=price))
+        if has_sides:
+            line.is_stale = False
+            self._quoted(
+                Quote(
+                    symbol=line.symbol,
+                    mode=self._mode,
+                    bid=line.bid,
+                    bidsize=line.bidsize,
+                    ask=line.ask,
+                    asksize=line.asksize,
+                    event_time=time,
+                    receive_time=self._now_ns(),
                 )
-            if data.market_values:
-                self._values(line, data.market_values, scale)
+            )
+        if data.market_values:
+            self._values(line, data.market_values, scale)
 
     def _renew(self, line: Line, data: Any, is_snapshot: bool) -> None:
         if data.HasField("correct_price_scale"):

@@ -61,6 +61,11 @@ class WebSocketPump(Pump):
         if not self._is_ending:
             self._take(data)
 
+    def pull(self) -> None:
+        """Deliver what the session was given meanwhile."""
+        if not self._is_ending:
+            self._pull()
+
     def _write(self) -> None:
         if self._is_ending or not self.connected:
             return
@@ -177,6 +182,7 @@ class _Channel:
     _is_aborted = False
     _late: IDelayedCall | None = None
     _early: bytes | None = None
+    _tail = b""  # the first bytes of a plain frame whose rest has not come
 
     @property
     def is_up(self) -> bool:
@@ -250,27 +256,42 @@ class _Channel:
         """Deliver whole, final, unmasked binary frames straight from the bytes; return what autobahn has to look at.
 
         Only a server's frames are unmasked, and nearly all of them look like this; autobahn's own way costs many
-        times what it takes to decode the message.  It is asked only between frames, and reads autobahn's buffer for
-        that: a test notices when that changes.
+        times what it takes to decode the message.  A frame that is not all there waits here for its rest.  It is
+        asked only between frames of autobahn's, and reads its buffer for that: a test notices when that changes.
         """
-        if self.state != _OPEN or self.data or self.current_frame is not None or self.inside_message:
+        if self._tail:
+            data, self._tail = self._tail + data, b""
+        elif self.state != _OPEN or self.data or self.current_frame is not None or self.inside_message:
             return data
-        start, end, pump = 0, len(data), self.pump
-        while end - start >= 2 and data[start] == _FINAL_BINARY:
-            size = data[start + 1]
+        session = self.pump.session
+        start, end = 0, len(data)
+        is_whole = True
+        while start < end and data[start] == _FINAL_BINARY:
             body = start + 2
-            if size > 126:
-                break  # masked, or very long: autobahn's
-            if size == 126:
-                size = int.from_bytes(data[start + 2 : start + 4], "big")
-                body = start + 4
-            if body + size > end or size > self.maxMessagePayloadSize:
-                break  # not all there, or too long: autobahn's, too
-            pump.dataReceived(data[body : body + size])
-            start = body + size
-            if self.state != _OPEN:
+            if body > end:
                 break
-        return data[start:] if start else data
+            size = data[start + 1]
+            if size == 126:
+                body = start + 4
+                size = int.from_bytes(data[start + 2 : body], "big")
+                if body > end:
+                    break
+            if (size > 126 and body == start + 2) or size > self.maxMessagePayloadSize:
+                is_whole = False  # masked, or very long: autobahn's
+                break
+            stop = body + size
+            if stop > end:
+                break
+            session.receive_data(data[body:stop])
+            start = stop
+        if start:
+            self.pump.pull()  # once for all that one read of the socket brought
+        if start == end:
+            return b""
+        if is_whole and data[start] == _FINAL_BINARY and self.state == _OPEN:
+            self._tail = data[start:]
+            return b""
+        return data[start:]
 
 
 class _ClientChannel(_Channel, WebSocketClientProtocol):  # type: ignore[misc]  # autobahn ships no types

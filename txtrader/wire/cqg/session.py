@@ -16,14 +16,16 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from txtrader.errors import LocalProtocolError, RemoteProtocolError
-from txtrader.wire.cqg.schema import ClientMsg, ServerMsg
+from txtrader.wire.cqg.schema import ClientMsg, ServerMsg, message_class
 from txtrader.wire.cqg.values import BaseTime
 from txtrader.wire.cqg.words import is_failure
 
-__all__ = ["ClientSession", "ServerSession", "missing_fields", "parts", "redacted"]
+__all__ = ["ClientSession", "MarketDataMsg", "ServerSession", "missing_fields", "parts", "redacted"]
 
 _MOST_UNANSWERED = 2  # pings
 _AT_ONCE = 0.0  # a deadline that has passed on every clock: the session is told the time and counts from there
+_MARKET_DATA = ServerMsg.DESCRIPTOR.fields_by_name["real_time_market_data"].number << 3 | 2
+MarketDataMsg = message_class("market_data_2.RealTimeMarketData")
 _LOGONS = ("logon", "restore_or_join_session")
 _RESULTS = {"logon": "logon_result", "restore_or_join_session": "restore_or_join_session_result"}
 _SECRETS = frozenset(
@@ -181,7 +183,8 @@ class _Session:
 
 
 class ClientSession(_Session):
-    """The client's end: sends ClientMsg, yields ServerMsg.
+    """The client's end: sends ClientMsg, yields ServerMsg; one that holds market data of one contract and nothing else
+    is yielded as that (`MarketDataMsg`), since nearly all messages of a busy session are such.
 
     `now_ns` is the clock for pongs; pings leave every `ping_every` seconds once logged on, None for never.
     """
@@ -206,6 +209,23 @@ class ClientSession(_Session):
         elif not self.is_logged_on:
             raise LocalProtocolError("not logged on")
         self._queue(message)
+
+    def next_event(self) -> Any | None:
+        """Return the next ServerMsg or MarketDataMsg, None when there is none; raises RemoteProtocolError."""
+        inbox = self._inbox
+        if inbox and self.is_logged_on:
+            data = inbox[0]
+            if len(data) > 2 and data[0] == _MARKET_DATA:
+                size, start = data[1], 2
+                if size > 127:
+                    size, start = (size & 127) | data[2] << 7, 3  # two bytes of varint; a third one fails the test
+                if start + size == len(data):
+                    inbox.popleft()
+                    try:
+                        return MarketDataMsg.FromString(data[start:])
+                    except DecodeError:
+                        raise RemoteProtocolError(f"{len(data)} bytes that are no ServerMsg") from None
+        return super().next_event()
 
     def _outgoing(self) -> Any:
         return ClientMsg()
