@@ -153,8 +153,22 @@ def test_a_mode_without_adapter_and_a_daemon_without_users_are_refused(tmp_path:
     data_dir = str(tmp_path / "not" / "yet")
     fine = load(MODE="demo", USERNAME="ann", PASSWORD="long enough", USERS_FILE=nobody, DATA_DIR=data_dir)
     assert check_settings(fine) == []
-    problems = check_settings(load(MODE="demo,cqg,../x", USERS_FILE=nobody, DATA_DIR=data_dir))
+    problems = check_settings(load(MODE="demo,dtc,../x", USERS_FILE=nobody, DATA_DIR=data_dir))
     assert [problem.split(":")[0] for problem in problems] == ["TXTRADER_MODE", "TXTRADER_MODE", "TXTRADER_USERS_FILE"]
+
+
+def test_mode_cqg_wants_a_login_and_encryption_off_this_machine(tmp_path: Path) -> None:
+    user = {"USERNAME": "ann", "PASSWORD": "long enough", "USERS_FILE": str(tmp_path / "u"), "DATA_DIR": str(tmp_path)}
+    broker = {"API_USERNAME": "trader", "API_PASSWORD": "broker-secret"}
+    assert check_settings(load(MODE="cqg", **user, **broker)) == []
+    problems = check_settings(load(MODE="cqg", **user))
+    assert [one.split(":")[0] for one in problems] == ["TXTRADER_API_USERNAME", "TXTRADER_API_PASSWORD"]
+    (problem,) = check_settings(load(MODE="cqg", API_TLS="0", **user, **broker))
+    assert problem.startswith("TXTRADER_API_TLS") and "broker-secret" not in problem
+    assert check_settings(load(MODE="cqg", API_TLS="0", API_HOST="127.0.0.1", **user, **broker)) == []
+    mine = load(MODE="cqg", **user, **broker).for_mode("cqg")
+    assert (mine.api_host, mine.api_port, mine.api_tls) == ("demoapi.cqg.com", 443, True)
+    assert (mine.reconnect_min, mine.reconnect_max) == (5.0, 300.0)
 
 
 def test_the_users_file_must_be_closed_to_others(tmp_path: Path) -> None:

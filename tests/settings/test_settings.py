@@ -177,7 +177,7 @@ def test_an_unknown_name_is_a_warning_and_strictly_a_problem() -> None:
 def test_names_without_meaning_are_said_and_those_of_later_versions_refused() -> None:
     (warning,) = Settings.load({"TXTRADER_TESTING": "1"}, strict=True).warnings
     assert "means nothing" in warning
-    for key in ("TLS_CERT", "NATS_URL", "PAPER", "NETSTRING_PORT", "API_PASSWORD_FILE"):
+    for key in ("TLS_CERT", "NATS_URL", "PAPER", "NETSTRING_PORT", "TLS_KEY_FILE"):
         (problem,) = problems_of({f"TXTRADER_{key}": "1"})
         assert f"TXTRADER_{key}" in problem and "not offered by this version" in problem
     assert Settings.load({"TXTRADER_PAPER": "0", "TXTRADER_NETSTRING_PORT": "off"}).netstring_port is None
