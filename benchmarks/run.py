@@ -17,8 +17,9 @@ BENCHMARKS = {
     "B9": "b09_memory",
     "B11": "b11_interest",
     "B16": "b16_tick_ingestion",
+    "B17": "b17_cqg_ingestion",
 }
-"""B16 is the TWS tick ingestion against ib_async; the other numbers are those of the design."""
+"""B16 and B17 are the ingestion of TWS and of CQG market data; the other numbers are those of the design."""
 
 PAUSE = 5.0  # seconds between two of them: closed connections and the load average settle
 
