@@ -15,7 +15,7 @@ from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
 from txtrader.net.websocket import client_pump
 from txtrader.wire.cqg.schema import ClientMsg
-from txtrader.wire.cqg.session import ClientSession, parts
+from txtrader.wire.cqg.session import ClientSession, MarketDataMsg, parts
 
 __all__ = ["NOON", "SECOND", "Client", "World"]
 
@@ -168,7 +168,10 @@ class Client:
     def _take(self, message: Any) -> None:
         assert message.IsInitialized()
         self.sizes.append(message.ByteSize())
-        self.got.extend(parts(message))
+        if type(message) is MarketDataMsg:
+            self.got.append(("real_time_market_data", message))
+        else:
+            self.got.extend(parts(message))
         self._wake()
 
     def _open(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 import pytest_twisted
@@ -255,7 +256,7 @@ async def test_ticks_come_oldest_first_and_one_instant_stays_together():
             instants.append(here)
         base = world.now() // 10**6
         assert rows == [(row.time // 10**6 - base, row.price, row.size) for row in truth]
-        assert all(not before & after for before, after in zip(instants, instants[1:], strict=False))
+        assert all(not before & after for before, after in pairwise(instants))
         assert got[-1].up_to_utc_time == 0
 
 

@@ -25,7 +25,7 @@ from txtrader.wire.cqg.words import (
     TradeStatus,
 )
 
-NONE = CqgLimits(**{name: None for name in CqgLimits.__struct_fields__})
+NONE = CqgLimits(**dict.fromkeys(CqgLimits.__struct_fields__))
 
 
 def only(**limits):
@@ -226,15 +226,18 @@ BOTH = [
 ]
 
 
+END = [[(0, 99)], [(3, 100), (3, 98), (5, 97)], [(1, 99), (0, 98)]]
+
+
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
         (0, 7),
-        (1, [[(4, 101)], [(1, 100), (2, 101)], [(0, 100)], [(0, 50)], [(0, 99)], [(3, 100), (3, 98), (5, 97)], [(1, 99), (0, 98)]]),
-        (2, [[(4, 101)], [(2, 101)], [(0, 100)], [(0, 50)], [(0, 99)], [(3, 100), (3, 98), (5, 97)], [(1, 99), (0, 98)]]),
-        (3, [[(4, 101)], [(2, 101)], [(0, 50)], [(0, 99)], [(3, 100), (3, 98), (5, 97)], [(1, 99), (0, 98)]]),
+        (1, [[(4, 101)], [(1, 100), (2, 101)], [(0, 100)], [(0, 50)], *END]),
+        (2, [[(4, 101)], [(2, 101)], [(0, 100)], [(0, 50)], *END]),
+        (3, [[(4, 101)], [(2, 101)], [(0, 50)], *END]),
     ],
-)  # fmt: skip
+)
 def test_each_level_merges_its_own_and_never_highs_lows_or_settlements(level, expected):
     waiting = deque((0.0, type(one).FromString(one.SerializeToString())) for one in BOTH)
     got = merge(waiting, level)
@@ -268,6 +271,9 @@ def test_pieces_keep_below_the_bound_and_lose_nothing():
     assert len(together[0][0]) == 900
 
 
+LOW, LAST = 888_001, 888_003
+
+
 async def stalled(world, client):
     """Have the client read nothing, and send it market data until the server notices."""
     contract = (await client.resolve("EPZ26")).contract_id
@@ -276,8 +282,8 @@ async def stalled(world, client):
     client.pump.pause()
     connection = world.endpoint.connections[0]
     number = 0
-    while not len(connection.backlog):
-        for _ in range(2000):
+    while not len(connection.backlog) and not connection.is_over:
+        for _ in range(500):
             number += 1
             connection.send(
                 data(contract, *[(3, price) for price in range(number % 7, 200)], (1, number), (0, number, [4]))
@@ -297,12 +303,12 @@ async def test_a_slow_reader_gets_merged_data_and_nothing_is_lost_of_what_counts
         waited = len(connection.backlog)
         await pause(0.3)
         assert len(connection.backlog) < waited, "what waits is merged, though nobody reads"
-        connection.send(data(contract, (0, 1, [3, 4]), (5, 2)))
-        connection.send(data(contract, (0, 3, [4])))
+        connection.send(data(contract, (0, LOW, [3, 4]), (5, 2)))
+        connection.send(data(contract, (0, LAST, [4])))
         client.pump.resume()
         await client.until(
             lambda: any(
-                q.type == 0 and q.scaled_price == 3
+                q.type == 0 and q.scaled_price == LAST
                 for n, p in client.got
                 if n == "real_time_market_data"
                 for q in p.quotes
@@ -312,7 +318,7 @@ async def test_a_slow_reader_gets_merged_data_and_nothing_is_lost_of_what_counts
         assert {one.collapsing_level for one in got} >= {0, 3}
         last = [one for one in got if one.collapsing_level == 3]
         trades = [q.scaled_price for one in last for q in one.quotes if q.type == 0]
-        assert trades[-2:] == [1, 3], "the low stays, though a later trade follows"
+        assert trades[-2:] == [LOW, LAST], "the low stays, though a later trade follows"
         assert 5 in {q.type for one in last for q in one.quotes}
         assert number in {q.scaled_price for one in got for q in one.quotes if q.type == 1}
 
