@@ -178,7 +178,6 @@ class Answers:
             chain.transactions,
             self._service.user_session,
             is_snapshot=True,
-            is_legacy=self._service.connection.is_legacy,
         )
 
     def _entitlement(self, request: Any, report: Any) -> None:

@@ -130,7 +130,7 @@ class TradeDates:
         return self._dates[min(bisect_right(self._ends, instant), len(self._dates) - 1)]
 
 
-def put_bars(plan: BarPlan, rows: Sequence[Bar], base: BaseTime, venue: Venue, *, is_legacy: bool = False) -> list[Any]:
+def put_bars(plan: BarPlan, rows: Sequence[Bar], base: BaseTime, venue: Venue) -> list[Any]:
     """Write bars, newest first, as historical_2.TimeBar; the first of each trade date says the date."""
     if not rows:
         return []
@@ -156,8 +156,6 @@ def put_bars(plan: BarPlan, rows: Sequence[Bar], base: BaseTime, venue: Venue, *
         if row.volume is not None:
             put_decimal(bar.volume, row.volume)
             bar.volume.SetInParent()
-            if is_legacy:
-                bar.scaled_volume = int(row.volume)
         if row.count is not None:
             bar.tick_volume = row.count
         found.append(bar)

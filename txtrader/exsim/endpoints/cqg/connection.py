@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from txtrader.errors import LocalProtocolError, RemoteProtocolError
 from txtrader.exsim.endpoints.cqg.backlog import Backlog, is_market_data
 from txtrader.exsim.endpoints.cqg.history import History
+from txtrader.exsim.endpoints.cqg.legacy import fill_legacy, take_legacy
 from txtrader.exsim.endpoints.cqg.logons import answer_logon, answer_restore, refuse_other_logon
 from txtrader.exsim.endpoints.cqg.market import MarketData
 from txtrader.exsim.endpoints.cqg.reference import Reference
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["CqgConnection"]
 
 _OTHER_LOGONS = frozenset({"logon_routine_client", "obtain_demo_credentials"})
+_WITH_LEGACY = frozenset({"order_requests", "trade_subscriptions"})
 _BINARY = 0x82  # the first byte of a whole binary WebSocket message
 
 
@@ -128,6 +130,8 @@ class CqgConnection:
     def _deliver(self, message: Any) -> None:
         if self.is_over or self.endpoint.is_silent:
             return
+        if self.is_legacy and self.user_session is not None:
+            fill_legacy(message, self.user_session.base_time)
         try:
             self.pump.send(message)
         except LocalProtocolError:
@@ -236,6 +240,8 @@ class CqgConnection:
             self._refuse(name, request, f"required fields are missing: {', '.join(missing)}")
             return
         try:
+            if name in _WITH_LEGACY and self.user_session is not None:
+                take_legacy(request, self.user_session.base_time)
             answer(request)
         except Exception:  # noqa: BLE001
             # Our bug or the venue's: the client is told that nothing comes.

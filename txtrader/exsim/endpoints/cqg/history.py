@@ -80,7 +80,7 @@ class History(Service):
     ) -> None:
         """Send bars, newest first, in messages that are not too large."""
         base = self.user_session.base_time
-        written = put_bars(plan, rows, base, self.venue, is_legacy=self.connection.is_legacy)
+        written = put_bars(plan, rows, base, self.venue)
         for piece, is_last in pieces(written, is_small=self.endpoint.options.small_frames):
             message = ServerMsg()
             report = message.time_bar_reports.add(request_id=number, status_code=int(code), is_report_complete=is_last)

@@ -376,7 +376,6 @@ class OrderDesk(OrderListener):
         *,
         subscriptions: Sequence[int] = (),
         is_snapshot: bool = False,
-        is_legacy: bool = False,
     ) -> Any:
         """Write a chain as an order_2.OrderStatus with some of its transactions."""
         order = chain.order
@@ -400,11 +399,7 @@ class OrderDesk(OrderListener):
         message.remaining_qty.SetInParent()
         message.entered_by_user = chain.user
         message.first_statement_date = base.milliseconds(order.entry_time // _DAY * _DAY)
-        if is_legacy:
-            message.uint32_fill_qty, message.uint32_remaining_qty = int(order.filled), int(order.remaining)
-            message.status_utc_time = base.milliseconds(order.update_time)
-            message.submission_utc_time = base.milliseconds(order.entry_time)
-        self._put_order(message.order, chain, order, session, scale, is_legacy=is_legacy)
+        self._put_order(message.order, chain, order, session, scale)
         is_new = not session.knows(listing)
         contract_id = session.contract_id(listing)
         message.order.contract_id = contract_id
@@ -414,9 +409,7 @@ class OrderDesk(OrderListener):
             self._put_transaction(message.transaction_statuses.add(), told, chain, session, contract_id, scale)
         return message
 
-    def _put_order(
-        self, message: Any, chain: Chain, order: Order, session: UserSession, scale: PriceScale, *, is_legacy: bool
-    ) -> None:
+    def _put_order(self, message: Any, chain: Chain, order: Order, session: UserSession, scale: PriceScale) -> None:
         terms = order.terms
         put_terms(
             message,
@@ -437,8 +430,6 @@ class OrderDesk(OrderListener):
             scale,
             order.entry_time,
         )
-        if is_legacy:
-            message.uint32_qty = int(order.quantity)
 
     def _put_transaction(
         self, message: Any, told: Transaction, chain: Chain, session: UserSession, contract_id: int, scale: PriceScale

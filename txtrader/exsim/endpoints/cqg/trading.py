@@ -170,7 +170,6 @@ class Trading(Service):
                         self.user_session,
                         subscriptions=[subscription.number],
                         is_snapshot=True,
-                        is_legacy=self.connection.is_legacy,
                     )
                 )
                 self.connection.send(message)
@@ -186,9 +185,7 @@ class Trading(Service):
             return
         message = ServerMsg()
         message.order_statuses.append(
-            self.endpoint.desk.status_message(
-                chain, [told], self.user_session, subscriptions=hearing, is_legacy=self.connection.is_legacy
-            )
+            self.endpoint.desk.status_message(chain, [told], self.user_session, subscriptions=hearing)
         )
         self.connection.send(message)
 
