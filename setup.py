@@ -37,6 +37,7 @@ setup(
             "hypothesis>=6.100",
             "pytest-twisted>=1.14",
             "ib_async>=2.1",
+            "websockets>=15",
             "ruff",
             "mypy",
             "mypy-zope",

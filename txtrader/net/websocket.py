@@ -88,8 +88,13 @@ class WebSocketPump(Pump):
         """Send what is to be sent, then close, also before the handshake is through."""
         if self.transport is None:
             self.protocol.abort_early()
-        else:
+        elif self.outbound is None or self.outbound.is_stalled or self._is_ending:
             super().close()
+        else:
+            # As above, but the goodbye of WebSocket goes out through the queue, and closes it when it is answered.
+            self._write()
+            self._end()
+            self.transport.loseConnection()
 
     def refuse_text(self) -> None:
         """Drop a peer that sent a text message."""
