@@ -17,7 +17,7 @@ from txtrader.adapters.cqg_budget import LogonBudget
 from txtrader.adapters.cqg_instruments import Instruments
 from txtrader.adapters.cqg_market import MarketLines
 from txtrader.dialects.cqg.contracts import Contract
-from txtrader.errors import BrokerUnavailable, InvalidArgument
+from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument
 from txtrader.exsim.records import Terms
 from txtrader.gateway.adapter import BrokerNotice, LinkState, LinkStatus
 from txtrader.model.execution import ExecType, Execution
@@ -146,6 +146,21 @@ async def test_being_logged_off_by_force_is_told_and_not_fought(harness):
     notice = await harness.sink.until(BrokerNotice, lambda notice: notice.severity == "error", since=mark)
     assert "somebody else" in notice.message
     await harness.sink.until_state(LinkState.CONNECTED, since=mark)
+
+
+@on_cqg
+async def test_log_off_stays_off_and_log_on_as_somebody_else_is_answered(harness):
+    await harness.adapter.log_off()
+    assert harness.adapter.status().state is LinkState.DISCONNECTED
+    assert harness.adapter.status().next_attempt is None and not harness.endpoint.connections
+    with pytest.raises(BrokerError) as refused:
+        await harness.adapter.log_on("trader", "wrong")
+    assert refused.value.broker_code == LogonCode.FAILURE and "wrong user name" in refused.value.text
+    await harness.adapter.log_on("trader", "secret")
+    assert harness.adapter.status().state is LinkState.CONNECTED
+    mark = harness.sink.mark()
+    await harness.adapter.log_on("trader", "secret")  # also while one is on
+    assert [s.state for s in harness.sink.of(LinkStatus, since=mark)][-1] is LinkState.CONNECTED
 
 
 @on_cqg

@@ -32,7 +32,7 @@ from txtrader.adapters.cqg_options import CqgOptions, capabilities_of, options_f
 from txtrader.adapters.cqg_orders import Orders
 from txtrader.adapters.cqg_reports import Reports
 from txtrader.dialects.cqg.contracts import Contract
-from txtrader.errors import BrokerUnavailable, InvalidArgument, RemoteProtocolError
+from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument, RemoteProtocolError
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice, BrokerSnapshot, LinkState, LinkStatus
 from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
@@ -96,6 +96,8 @@ class CqgAdapter:
         self._status = LinkStatus(mode=mode, state=LinkState.STARTUP, since=now_ns())
         self._farms: dict[str, tuple[str, str]] = {}
         self._is_stopping = False
+        self._is_off = False  # logged off on command: not dialled before a logon on command
+        self._logons: list[Deferred[None]] = []
         self._stopped: list[Deferred[None]] = []
         self.budget = LogonBudget(options.budget_file, options.logons_a_day, now_ns)
         self.instruments = Instruments(mode, self._connected, options.timeout_symbol, self._rolled)
@@ -147,6 +149,51 @@ class CqgAdapter:
         self._stopped.append(over)
         connection.close()
         return over
+
+    def log_on(self, username: str, password: str) -> Deferred[None]:
+        """Log on as somebody; fires once the link is of use."""
+        self._options = msgspec.structs.replace(self._options, user=username, password=password)
+        self._token = None
+        self._is_off = False
+        over: Deferred[None] = Deferred()
+        self._logons.append(over)
+        late = self._reactor.callLater(self._options.timeout_default, self._logon_late, over)
+        over.addBoth(_cancelling(late))
+        connection = self._building
+        if connection is not None:
+            connection.close()  # what is lost then is dialled again at once
+        else:
+            self._dialer.stop()
+            self._dialer.start()
+        return over
+
+    def log_off(self) -> Deferred[None]:
+        """Log off and stay off, until a `log_on`."""
+        self._is_off = True
+        self._token = None
+        self._dialer.stop()
+        connection = self._building
+        if connection is None:
+            self._tell_link(LinkState.DISCONNECTED, "logged off on command")
+            return succeed(None)
+        over: Deferred[None] = Deferred()
+        self._stopped.append(over)
+        connection.close()
+        return over
+
+    def _logon_late(self, over: Deferred[None]) -> None:
+        if over in self._logons:
+            self._logons.remove(over)
+            over.errback(BrokerUnavailable("CQG was not reached in time; dialling goes on"))
+
+    def _logons_over(self, error: Exception | None) -> None:
+        """Answer who waits for a logon."""
+        waiting, self._logons = self._logons, []
+        for over in waiting:
+            if error is None:
+                over.callback(None)
+            else:
+                over.errback(error)
 
     def status(self) -> LinkStatus:
         """Say where the link stands now."""
@@ -210,6 +257,7 @@ class CqgAdapter:
         session = f"{self._mode}-{self._now_ns()}-{self._logins}"
         reason = "session restored" if is_restored else "logged on"
         self._tell_link(LinkState.CONNECTED, reason, session=session, login="ok", data_lost=self._logins > 1)
+        self._logons_over(None)
 
     def _no_accounts(self, failure: Failure) -> None:
         if failure.check(BrokerUnavailable):
@@ -233,8 +281,11 @@ class CqgAdapter:
             self._connection = None
             self.orders.link_lost()
         self._close_rooms()
-        if self._is_stopping:
-            self._tell_link(LinkState.SHUTDOWN, "stopped")
+        if self._is_stopping or self._is_off:
+            if self._is_stopping:
+                self._tell_link(LinkState.SHUTDOWN, "stopped")
+            else:
+                self._tell_link(LinkState.DISCONNECTED, "logged off on command", login=None)
             stopped, self._stopped = self._stopped, []
             for over in stopped:
                 over.callback(None)
@@ -250,8 +301,11 @@ class CqgAdapter:
                 wait = 0.0 if self.budget.left() else None
             else:
                 login = f"refused: {text}"
+                self._logons_over(BrokerError(f"CQG refused the logon: {text}", broker_code=code))
                 # A password does not become right by repetition, and logons are counted.
                 wait = self._options.reconnect.maximum if code else None
+        elif self._logons:
+            wait = 0.0  # closed to log on anew, on command
         elif connection.logged_off is not None:
             code, text = connection.logged_off
             reason = f"CQG logged us off: {text}"
@@ -419,3 +473,14 @@ class CqgAdapter:
     def snapshot(self) -> Deferred[BrokerSnapshot]:
         """Read orders, executions, positions and figures; each whole, or the snapshot fails."""
         return self.reports.snapshot(self._status.session or "")
+
+
+def _cancelling(timer: Any) -> Callable[[Any], Any]:
+    """Pass a result on, and stop the timer that waited beside it."""
+
+    def stop(result: Any) -> Any:
+        if timer.active():
+            timer.cancel()
+        return result
+
+    return stop

@@ -26,6 +26,7 @@ __all__ = [
     "Capabilities",
     "LinkState",
     "LinkStatus",
+    "LogonAdapter",
 ]
 
 
@@ -177,6 +178,20 @@ class Adapter(Protocol):
 
     def status(self) -> LinkStatus:
         """Where the link stands now."""
+
+
+class LogonAdapter(Adapter, Protocol):
+    """An adapter whose broker has a logon of its own; its features name `logon`."""
+
+    def log_on(self, username: str, password: str) -> Deferred[None]:
+        """Log on as somebody, ending any session; fires once the link is of use.
+
+        Fails with BrokerError when the broker refuses, BrokerUnavailable when it is not reached in time.  The
+        credentials are kept for later reconnects, in memory alone.
+        """
+
+    def log_off(self) -> Deferred[None]:
+        """Log off and stay off, until a `log_on`; fires when the link is down."""
 
 
 class AdapterSink(Protocol):

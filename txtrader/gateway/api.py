@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from txtrader.errors import Forbidden, InternalError, InvalidArgument, NotFound, TxTraderError
 from txtrader.gateway.access import Access
-from txtrader.gateway.adapter import Adapter
+from txtrader.gateway.adapter import Adapter, LogonAdapter
 from txtrader.gateway.blotter import Blotter, Change
 from txtrader.gateway.books import AccountBooks
 from txtrader.gateway.commands import Command
@@ -281,17 +281,31 @@ class Gateway:
 
     async def gateway_logon(self, session: Session, username: str, password: str, mode: str | None) -> bool:
         """Log on to the broker, where it has such a logon."""
-        raise self._no_logon(mode)
+        adapter = self._with_logon(mode)
+        self._log.info("{user} logs on to the broker as {login}", user=session.user.name, login=username)
+        await adapter.log_on(username, password)
+        return True
 
     async def gateway_logoff(self, session: Session, mode: str | None) -> bool:
         """Log off from the broker, where it has such a logon."""
-        raise self._no_logon(mode)
+        adapter = self._with_logon(mode)
+        self._log.info("{user} logs off from the broker", user=session.user.name)
+        await adapter.log_off()
+        return True
 
-    def _no_logon(self, mode: str | None) -> InvalidArgument:
+    def _with_logon(self, mode: str | None) -> LogonAdapter:
+        """Return the adapter of a mode, or of the one that has a logon."""
         if mode is not None and mode not in self.links:
-            return InvalidArgument(f"must be one of {', '.join(self.links)}", path="mode")
-        name = mode or self.modes[0]
-        return InvalidArgument(f"{name} has no logon of its own", path="mode", reason="unsupported")
+            raise InvalidArgument(f"must be one of {', '.join(self.links)}", path="mode")
+        names = [name for name in ([mode] if mode else self.modes) if "logon" in self._features(name)]
+        if not names:
+            raise InvalidArgument(f"{mode or self.modes[0]} has no logon of its own", path="mode", reason="unsupported")
+        if len(names) > 1:
+            raise InvalidArgument(f"which of {', '.join(names)}", path="mode", candidates=names)
+        return cast(LogonAdapter, self.links[names[0]].adapter)
+
+    def _features(self, mode: str) -> tuple[str, ...]:
+        return self.links[mode].adapter.capabilities.features
 
     async def shutdown(self, session: Session, message: str) -> bool:
         """Stop the daemon in order."""
