@@ -20,6 +20,7 @@ from txtrader.dialects.cqg.contracts import Contract
 from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument
 from txtrader.exsim.records import Terms
 from txtrader.gateway.adapter import BrokerNotice, LinkState, LinkStatus
+from txtrader.model.account import AccountValue, Position
 from txtrader.model.execution import ExecType, Execution
 from txtrader.model.market import BarPeriod, BarQuery, Quote, Trade
 from txtrader.model.order import OrderStatus, OrderType, OrderUpdate, Side
@@ -357,6 +358,31 @@ async def test_quotes_of_a_snapshot_are_no_fresh_trades(harness):
     await harness.print_trade("100.05")
     trade = await harness.sink.until(Trade, since=mark)
     assert trade.last == Decimal("100.05")
+
+
+# -- accounts
+
+
+@on_cqg
+async def test_figures_of_an_account_are_the_venues_and_the_worth_is_their_sum(harness):
+    (ibm, *_) = await harness.adapter.resolve(query("IBM"))
+    order = OrderDesk(harness, ibm).submit(limit="100.00")
+    await harness.sink.until(OrderUpdate, lambda one: one.status is OrderStatus.NEW)
+    mark = harness.sink.mark()
+    await harness.fill(order.id, 100, "100.00")
+    await harness.sink.until(Position, lambda one: one.quantity == 100, since=mark)
+    await harness.sink.until(AccountValue, lambda one: one.key == "TotalCashValue", since=mark)
+    figures = harness.venue.figures(harness.account)
+    told = {one.key: Decimal(one.value) for one in harness.sink.of(AccountValue) if one.value}
+    assert told["TotalCashValue"] == figures.total_cash_value
+    assert told["BuyingPower"] == figures.buying_power
+    assert told["NetLiquidation"] == figures.net_liquidation
+    position = harness.sink.of(Position)[-1]
+    assert (position.account, position.symbol, position.avgprice) == (harness.account, "IBM", 100)
+    await harness.quote("99.00", "101.00")
+    OrderDesk(harness, ibm).submit(Side.SELL, 100, OrderType.MARKET)
+    flat = await harness.sink.until(Position, lambda one: one.quantity == 0, since=mark)
+    assert flat.avgprice is None
 
 
 # -- orders and history

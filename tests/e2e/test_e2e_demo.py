@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from txtrader.errors import InvalidArgument, LinkError
 from txtrader.testing.clients import LineClient
 from txtrader.testing.daemon import Daemon
 
@@ -87,6 +88,22 @@ def test_the_command_trades(daemon):
     assert "Up" in txtrader("status")
     assert "New" in txtrader("--json", "limit_order", "IBM", "1.00", "10")
     assert "IBM" in txtrader("--json", "query_orders")
+
+
+def test_the_broker_is_logged_off_and_on_where_it_has_a_logon(daemon):
+    has_logon = daemon.settings["DEMO_WIRE"] == "cqg"
+    with LineClient.connect(daemon) as client:
+        if not has_logon:
+            with pytest.raises(InvalidArgument):
+                client.call("gateway_logoff")
+            return
+        assert client.call("gateway_logoff") is True
+        assert client.call("status") != "Up"
+        with pytest.raises(LinkError):
+            client.call("market_order", "IBM", 1)
+        assert client.call("gateway_logon", "demo", "demo") is True
+        daemon.wait(lambda: client.call("status") == "Up", 10, "the link is up again")
+        assert client.call("market_order", "IBM", 1)["status"] in ("New", "Filled", "PartiallyFilled")
 
 
 def test_it_ends_in_order(daemon):

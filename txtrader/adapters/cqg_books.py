@@ -34,6 +34,8 @@ _KEYS = {
     "mvo": "OptionMarketValue",
     "yesterday_balance": "PreviousDayEquityWithLoanValue",
 }
+_WORTH = ("current_balance", "ote", "mvo", "mvf")
+"""What an account would be worth if all was closed now: cash, open trade equity, market values."""
 _ASKED = (*_KEYS, "mvf")
 SUMMARY_FIELDS = tuple(_Summary.DESCRIPTOR.fields_by_name[name].number for name in _ASKED)
 _NAMES = {_Summary.DESCRIPTOR.fields_by_name[name].number: name for name in _ASKED}
@@ -58,6 +60,7 @@ class Books:
         self._lots: dict[tuple[int, str], dict[int, _Lot]] = {}
         self._contracts: dict[str, Contract] = {}
         self._currencies: dict[int, str] = {}
+        self._worth: dict[int, dict[str, Decimal]] = {}
 
     # -- accounts
 
@@ -156,11 +159,21 @@ class Books:
             self._currencies[message.account_id] = message.currency
         for descriptor, value in message.ListFields():
             if isinstance(value, float):
-                name = descriptor.name
-                self._figure(message.account_id, name, plain_text(number_of(value)))
-        for number in message.cleared_fields:
-            if number in _NAMES:
-                self._figure(message.account_id, _NAMES[number], "")
+                name, number = descriptor.name, number_of(value)
+                self._figure(message.account_id, name, plain_text(number))
+                if name in _WORTH:
+                    self._worth.setdefault(message.account_id, {})[name] = number
+        for field in message.cleared_fields:
+            if field in _NAMES:
+                self._figure(message.account_id, _NAMES[field], "")
+                self._worth.get(message.account_id, {}).pop(_NAMES[field], None)
+        self._tell_worth(message.account_id)
+
+    def _tell_worth(self, account_id: int) -> None:
+        """Tell the net liquidation value, which CQG does not name: our sum of its parts, once the cash is known."""
+        parts = self._worth.get(account_id, {})
+        if "current_balance" in parts:
+            self._figure(account_id, "net_liquidation", plain_text(sum(parts.values(), _ZERO)))
 
     def _figure(self, account_id: int, name: str, text: str) -> None:
         key = _KEYS.get(name) or "".join(word.capitalize() for word in name.split("_"))
