@@ -371,8 +371,12 @@ async def test_figures_of_an_account_are_the_venues_and_the_worth_is_their_sum(h
     mark = harness.sink.mark()
     await harness.fill(order.id, 100, "100.00")
     await harness.sink.until(Position, lambda one: one.quantity == 100, since=mark)
-    await harness.sink.until(AccountValue, lambda one: one.key == "TotalCashValue", since=mark)
     figures = harness.venue.figures(harness.account)
+    worth = [("TotalCashValue", figures.total_cash_value), ("NetLiquidation", figures.net_liquidation)]
+    for key, value in worth:
+        await harness.sink.until(
+            AccountValue, lambda one, key=key, value=value: one.key == key and Decimal(one.value) == value, since=mark
+        )
     told = {one.key: Decimal(one.value) for one in harness.sink.of(AccountValue) if one.value}
     assert told["TotalCashValue"] == figures.total_cash_value
     assert told["BuyingPower"] == figures.buying_power
