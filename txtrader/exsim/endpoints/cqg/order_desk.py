@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from txtrader.dialects.cqg.orders import OrderTerms, put_terms, statuses_for, wire_side
-from txtrader.exsim.endpoints.cqg.reference import put_listing
+from txtrader.exsim.endpoints.cqg.compound import Bracket, Compound, bracket_terms
+from txtrader.exsim.endpoints.cqg.contract_messages import put_listing
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Commission, Fill, Holding, Reason, Refusal
 from txtrader.model.order import OrderStatus, Side
 from txtrader.wire.cqg.schema import message_class
 from txtrader.wire.cqg.values import PriceScale, put_decimal, put_timestamp
+from txtrader.wire.cqg.words import CompoundType, RejectCode
 from txtrader.wire.cqg.words import OrderStatus as Status
-from txtrader.wire.cqg.words import RejectCode
 from txtrader.wire.cqg.words import TransactionStatus as Step
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chain", "Lot", "OrderDesk", "Transaction", "order_to_state"]
 
+_SUSPENDED = ("release", "parent")  # what an order waits for that has not been put to work
 _WireStatus = message_class("order_2.OrderStatus")
 _PLAIN_TYPES = {
     Reason.UNSUPPORTED: RejectCode.ORDER_TYPE_NOT_ALLOWED,
@@ -85,6 +87,8 @@ class Chain:
         self.requested = ""  # the cl_order_id of the modify or cancel under way
         self.transactions: list[Transaction] = []
         self.commissions: dict[str, Commission] = {}
+        self.compound: Compound | None = None
+        self.bracket: Bracket | None = None
 
     @property
     def chain_order_id(self) -> str:
@@ -101,7 +105,7 @@ class Chain:
         assert self.order is not None
         if self.pending is not None and self.order.is_open:
             return int(self.pending)
-        if self.order.held == "release":
+        if self.order.held in _SUSPENDED and self.order.is_open:
             return int(Status.SUSPENDED)
         word = self.order.status
         return statuses_for(OrderStatus.NEW if word is OrderStatus.PENDING_NEW else word)
@@ -239,7 +243,7 @@ class OrderDesk(OrderListener):
     def order_accepted(self, order: Order) -> None:
         chain = self.chain_of(order, is_new=True)
         self.step(chain, Step.IN_TRANSIT, order_status=Status.IN_TRANSIT)
-        self.step(chain, Step.SUSPEND if order.held == "release" else Step.ACK_PLACE)
+        self.step(chain, Step.SUSPEND if order.held in _SUSPENDED else Step.ACK_PLACE)
 
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
         chain = self.chain_of(order, is_new=True)
@@ -247,12 +251,29 @@ class OrderDesk(OrderListener):
         self.step(chain, Step.REJECTED, code=reject_code(refusal), text=refusal.text)
 
     def order_activated(self, order: Order) -> None:
-        self.step(self.chain_of(order), Step.ACK_PLACE if order.held else Step.UPDATE)
+        chain = self.chain_of(order)
+        was_suspended = bool(chain.transactions) and chain.transactions[-1].order_status == Status.SUSPENDED
+        self.step(chain, Step.ACK_PLACE if was_suspended else Step.UPDATE)
 
     def order_filled(self, order: Order, fill: Fill) -> None:
         chain = self.chain_of(order)
         self._move_lots(fill)
         self.step(chain, Step.FILL, fill=fill)
+        if chain.bracket is not None and order.status is OrderStatus.FILLED:
+            self._place_bracket(chain, order, chain.bracket)
+
+    def _place_bracket(self, chain: Chain, order: Order, bracket: Bracket) -> None:
+        made: list[Chain] = []
+
+        def chain_of(identity: str) -> Chain:
+            made.append(Chain(identity, chain.user))
+            return made[-1]
+
+        asked = bracket_terms(order, bracket, chain_of)
+        whole = Compound(type=int(CompoundType.OCO), cl_compound_id=bracket.cl_compound_id, chains=made)
+        for leg in made:
+            leg.compound = whole
+        self.endpoint.venue.submit_all(order.owner, asked)
 
     def commission_charged(self, order: Order, commission: Commission) -> None:
         chain = self.chain_of(order)
@@ -405,6 +426,12 @@ class OrderDesk(OrderListener):
         message.order.contract_id = contract_id
         if is_new:
             put_listing(message.contract_metadata.add(), listing, session, self.endpoint)
+        if chain.compound is not None:
+            structure = message.compound_order_structure
+            structure.type, structure.cl_compound_id = chain.compound.type, chain.compound.cl_compound_id
+            for member in chain.compound.chains:
+                if member.order is not None:
+                    structure.compound_order_entries.add(chain_order_id=member.chain_order_id)
         for told in transactions:
             self._put_transaction(message.transaction_statuses.add(), told, chain, session, contract_id, scale)
         return message

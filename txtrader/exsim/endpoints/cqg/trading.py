@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from txtrader.dialects.cqg.orders import OrderTerms, quantity_of, terms_of
+from txtrader.exsim.endpoints.cqg.compound import Compound, CompoundError, flatten
 from txtrader.exsim.endpoints.cqg.order_desk import Chain, Transaction
 from txtrader.exsim.endpoints.cqg.reference import put_listing
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
@@ -338,15 +339,53 @@ class Trading(Service):
     def _new_order(self, new: Any, request: Any) -> None:
         self._place(new.order, self._account(new.order.account_id), is_suspended=new.suspend)
 
-    def _place(
-        self,
-        wire: Any,
-        account: str,
-        *,
-        is_suspended: bool = False,
-        oca_group: str = "",
-        parent_id: int | None = None,
-    ) -> Chain | None:
+    def _place(self, wire: Any, account: str, *, is_suspended: bool = False) -> None:
+        chain, listing, terms = self._read(wire, account)
+        try:
+            asked = self._venue_terms(terms, listing, account, chain)
+        except ValueError as error:
+            self._refuse(chain, listing, account, terms, str(error))
+            return
+        if account in self.endpoint.options.view_only:
+            self._refuse(chain, listing, account, terms, "the account is view-only")
+            return
+        self._session.submit(msgspec.structs.replace(asked, is_held=is_suspended))
+
+    def _new_compound_order(self, new: Any, request: Any) -> None:
+        """Enter all orders of a compound as one message to the venue, or none."""
+        compound = new.compound_order
+        try:
+            entries = flatten(compound)
+            asked = []
+            for entry in entries:
+                account = self._account(entry.order.account_id)
+                if account in self.endpoint.options.view_only:
+                    raise _Rejected(RejectCode.NOT_AUTHORISED, "the account is view-only")
+                chain, listing, terms = self._read(entry.order, account)
+                parent_id = None if entry.parent is None else -1 - entry.parent
+                if entry.existing is not None:
+                    parent = self._own_chain(entry.existing, entry.order.account_id).order
+                    parent_id = None if parent is None else parent.id
+                chain.bracket = entry.bracket
+                asked.append(
+                    msgspec.structs.replace(
+                        self._venue_terms(terms, listing, account, chain),
+                        parent_id=parent_id,
+                        oca_group=entry.group,
+                        oca_type=2 if entry.group else 0,
+                    )
+                )
+        except (CompoundError, ValueError) as error:
+            raise _Rejected(RejectCode.SEE_TEXT, str(error)) from error
+        whole = Compound(
+            type=compound.type, cl_compound_id=compound.cl_compound_id, chains=[terms.extra for terms in asked]
+        )
+        for chain in whole.chains:
+            chain.compound = whole
+        self._session.submit_all(asked)
+
+    def _read(self, wire: Any, account: str) -> tuple[Chain, Listing, OrderTerms]:
+        """Read a new order; raises _Rejected where no order could carry a status."""
         listing = self.user_session.listing(wire.contract_id)
         if listing is None:
             raise _Rejected(RejectCode.CONTRACT_NOT_CONFIGURED, f"contract {wire.contract_id} is not known")
@@ -355,21 +394,8 @@ class Trading(Service):
             raise _Rejected(RejectCode.SEE_TEXT, f"cl_order_id has to have 1 to {_MOST_ID} bytes")
         if self.endpoint.desk.is_used(account, identity):
             raise _Rejected(RejectCode.SEE_TEXT, f"cl_order_id {identity} was used today")
-        chain = Chain(identity, self.user_session.user)
         terms = terms_of(wire, PriceScale(listing.tick), self.user_session.base_time)
-        try:
-            asked = self._venue_terms(terms, listing, account, chain)
-        except ValueError as error:
-            self._refuse(chain, listing, account, terms, str(error))
-            return None
-        if account in self.endpoint.options.view_only:
-            self._refuse(chain, listing, account, terms, "the account is view-only")
-            return None
-        asked = msgspec.structs.replace(asked, is_held=is_suspended, oca_group=oca_group, parent_id=parent_id)
-        if oca_group:
-            asked = msgspec.structs.replace(asked, oca_type=1)
-        self._session.submit(asked)
-        return chain
+        return Chain(identity, self.user_session.user), listing, terms
 
     def _venue_terms(self, terms: OrderTerms, listing: Listing, account: str, chain: Chain) -> Terms:
         if terms.type is None or terms.tif is None:
