@@ -366,7 +366,8 @@ async def test_quotes_of_a_snapshot_are_no_fresh_trades(harness):
 @on_cqg
 async def test_figures_of_an_account_are_the_venues_and_the_worth_is_their_sum(harness):
     (ibm, *_) = await harness.adapter.resolve(query("IBM"))
-    order = OrderDesk(harness, ibm).submit(limit="100.00")
+    desk = OrderDesk(harness, ibm)
+    order = desk.submit(limit="100.00")
     await harness.sink.until(OrderUpdate, lambda one: one.status is OrderStatus.NEW)
     mark = harness.sink.mark()
     await harness.fill(order.id, 100, "100.00")
@@ -384,7 +385,7 @@ async def test_figures_of_an_account_are_the_venues_and_the_worth_is_their_sum(h
     position = harness.sink.of(Position)[-1]
     assert (position.account, position.symbol, position.avgprice) == (harness.account, "IBM", 100)
     await harness.quote("99.00", "101.00")
-    OrderDesk(harness, ibm).submit(Side.SELL, 100, OrderType.MARKET)
+    desk.submit(Side.SELL, 100, OrderType.MARKET)
     flat = await harness.sink.until(Position, lambda one: one.quantity == 0, since=mark)
     assert flat.avgprice is None
 
