@@ -14,6 +14,7 @@ from txtrader.exsim.endpoints.cqg.history import History
 from txtrader.exsim.endpoints.cqg.legacy import fill_legacy, take_legacy
 from txtrader.exsim.endpoints.cqg.logons import answer_logon, answer_restore, refuse_other_logon
 from txtrader.exsim.endpoints.cqg.market import MarketData
+from txtrader.exsim.endpoints.cqg.order_requests import OrderRequests
 from txtrader.exsim.endpoints.cqg.reference import Reference
 from txtrader.exsim.endpoints.cqg.refusals import refusal_of
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
@@ -243,6 +244,8 @@ class CqgConnection:
             if name in _WITH_LEGACY and self.user_session is not None:
                 take_legacy(request, self.user_session.base_time)
             answer(request)
+        except RemoteProtocolError as error:
+            self._refuse(name, request, error.text)  # a number that is none
         except Exception:  # noqa: BLE001
             # Our bug or the venue's: the client is told that nothing comes.
             self._log.failure("answering {name}", name=name)
@@ -265,7 +268,7 @@ class CqgConnection:
         self.trading = Trading(self)
         self.reference = Reference(self)
         self.history = History(self)
-        self._services = (self.market, self.trading, self.reference, self.history)
+        self._services = (self.market, self.trading, OrderRequests(self), self.reference, self.history)
         for service in self._services:
             self._answers.update(service.answers)
         self._answers["password_change"] = self._change_password
