@@ -11,11 +11,14 @@ import os
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from benchmarks.harness import percentile
 from benchmarks.process import reply, serve_orders
+from txtrader.wire.cqg.schema import ClientMsg, ServerMsg
+from txtrader.wire.cqg.values import put_timestamp
 from txtrader.wire.tws.framing import FrameBuffer, frame
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.table import REQUESTS
@@ -268,6 +271,104 @@ def direct_round_trips(port: int, client_id: int, count: int, path: str, size: i
         os.unlink(path)
 
 
+def direct_cqg_round_trips(port: int, count: int, path: str, size: int) -> dict[str, float]:
+    """The same over CQG's wire: append and sync, send a ready frame, wait until the broker says that it works."""
+    data = os.urandom(size)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as made:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            contract_id, account_id = _cqg_logon(made)
+            stamp = time.time_ns()
+            orders = []
+            for step in range(count):
+                message = ClientMsg()
+                request = message.order_requests.add(request_id=100 + step, is_automated=True)
+                order = request.new_order.order
+                order.account_id, order.contract_id, order.cl_order_id = account_id, contract_id, f"{stamp}-{step}"
+                order.order_type, order.duration, order.side = 2, 1, 1
+                order.scaled_limit_price, order.qty.significand = 4000 + step % 1000, 1
+                put_timestamp(order.when_utc_timestamp, stamp)
+                orders.append(_masked(message.SerializeToString()))
+            frames = _WebSocketFrames(made)
+            times = []
+            for order in orders:
+                start = time.perf_counter()
+                os.write(handle, data)
+                os.fdatasync(handle)
+                made.sendall(order)
+                while not frames.says_working():
+                    pass
+                times.append(time.perf_counter() - start)
+            return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99)}
+    finally:
+        os.close(handle)
+        os.unlink(path)
+
+
+def _masked(body: bytes) -> bytes:
+    """Frame a client's binary message under a mask of zeros, which changes nothing."""
+    size = len(body)
+    head = bytes((0x82, 0x80 | size)) if size < 126 else b"\x82\xfe" + size.to_bytes(2, "big")
+    return head + bytes(4) + body
+
+
+def _cqg_logon(made: socket.socket) -> tuple[int, int]:
+    """Log on, subscribe to orders, resolve IBM; answer its contract id and the first account's."""
+    made.sendall(
+        b"GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += made.recv(1 << 16)
+    frames = _WebSocketFrames(made, answer.partition(b"\r\n\r\n")[2])
+    message = ClientMsg()
+    message.logon.user_name, message.logon.password, message.logon.client_version = "direct", "x", "1"
+    message.logon.protocol_version_major, message.logon.protocol_version_minor = 2, 230
+    made.sendall(_masked(message.SerializeToString()))
+    frames.until(lambda answer: answer.HasField("logon_result"))
+    message = ClientMsg()
+    message.information_requests.add(id=1).symbol_resolution_request.symbol = "IBM"
+    message.information_requests.add(id=2).accounts_request.SetInParent()
+    message.trade_subscriptions.add(id=3, subscription_scopes=[1], subscribe=True, skip_orders_snapshot=True)
+    made.sendall(_masked(message.SerializeToString()))
+    contract_id = account_id = 0
+    while not (contract_id and account_id):
+        for report in frames.next().information_reports:
+            if report.HasField("symbol_resolution_report"):
+                contract_id = report.symbol_resolution_report.contract_metadata.contract_id
+            if report.HasField("accounts_report"):
+                account_id = report.accounts_report.brokerages[0].sales_series[0].accounts[0].account_id
+    frames.until(lambda answer: bool(answer.trade_snapshot_completions))
+    return contract_id, account_id
+
+
+class _WebSocketFrames:
+    def __init__(self, made: socket.socket, data: bytes = b"") -> None:
+        self._socket = made
+        self._data = data
+
+    def next(self) -> Any:
+        """Return the next ServerMsg."""
+        while True:
+            data = self._data
+            if len(data) >= 4:
+                size, body = (data[1], 2) if data[1] < 126 else (int.from_bytes(data[2:4], "big"), 4)
+                if len(data) >= body + size:
+                    self._data = data[body + size :]
+                    return ServerMsg.FromString(data[body : body + size])
+            self._data += self._socket.recv(1 << 16)
+
+    def until(self, fits: Callable[[Any], bool]) -> None:
+        while not fits(self.next()):
+            pass
+
+    def says_working(self) -> bool:
+        """Tell whether the next message acknowledges an order."""
+        return any(told.status == 3 for status in self.next().order_statuses for told in status.transaction_statuses)
+
+
 def _place_order(number: int, price: str) -> bytes:
     fields = {
         "orderId": number,
@@ -326,5 +427,6 @@ if __name__ == "__main__":
             "orders": orders,
             "order_round_trips": order_round_trips,
             "direct_round_trips": direct_round_trips,
+            "direct_cqg_round_trips": direct_cqg_round_trips,
         }
     )

@@ -71,6 +71,7 @@ def options_from(settings: Any) -> CqgOptions:
         time_offset=int(settings.time_offset * MINUTE),
         reconnect=Backoff(minimum=settings.reconnect_min, maximum=settings.reconnect_max),
         budget_file=os.path.join(settings.data_dir, "cqg-logons"),
+        order_rate=settings.cqg_order_rate,
         logs_messages=settings.log_api_messages,
     )
 

@@ -245,6 +245,9 @@ class SettingsTable:
     )
     cqg_private_label = _given(kinds.text, "WebAPITest", "The private label that CQG gave; WebAPITest is its demo's.")
     cqg_client_app_id = _given(kinds.text, "WebAPITest", "The application id that CQG gave; WebAPITest is its demo's.")
+    cqg_order_rate = _given(
+        kinds.number(1, 1000), "10", "Order requests to CQG for each account; it refuses more than 10.", unit="1/s"
+    )
     heartbeat = _given(kinds.duration(0.05, 3600), "10", "How often a broker is asked for a sign of life.", unit="s")
     gateway_disconnect_timeout = _given(
         kinds.duration(0.1, 86400),
