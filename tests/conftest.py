@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
 from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the commands that tests run: in a shell's background it is ignored, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
