@@ -19,6 +19,7 @@ __all__ = [
     "TYPES",
     "OrderTerms",
     "gateway_id",
+    "good_till_of",
     "put_terms",
     "quantity_of",
     "request_id_of",
@@ -26,6 +27,7 @@ __all__ = [
     "status_of",
     "statuses_for",
     "terms_of",
+    "tif_of",
     "wire_side",
 ]
 
@@ -133,13 +135,8 @@ def terms_of(message: Any, scale: PriceScale, base: BaseTime) -> OrderTerms:
     shown = ExecInstruction.ICEBERG in instructions
     plain = tuple(word for word in instructions if word != ExecInstruction.ICEBERG)
     kind = _TYPES_BACK.get((message.order_type, plain))
-    tif = _TIFS.get(message.duration)
-    good_till: int | None = None
-    if message.HasField("good_thru_utc_timestamp"):
-        good_till = timestamp_ns(message.good_thru_utc_timestamp)
-    elif message.HasField("good_thru_date"):
-        # The order works through that day: the instant is the end of it.
-        good_till = base.ns(message.good_thru_date) // DAY_NS * DAY_NS + DAY_NS
+    tif = tif_of(message.duration)
+    good_till = good_till_of(message, base)
     return OrderTerms(
         account_id=message.account_id,
         contract_id=message.contract_id,
@@ -155,6 +152,21 @@ def terms_of(message: Any, scale: PriceScale, base: BaseTime) -> OrderTerms:
         good_till=good_till if tif is TimeInForce.GTD else None,
         broker_type=None if kind is not None else _type_word(message.order_type, plain),
     )
+
+
+def tif_of(duration: int) -> TimeInForce | None:
+    """Return the time in force that a duration stands for; None for one that has no counterpart here."""
+    return _TIFS.get(duration)
+
+
+def good_till_of(message: Any, base: BaseTime) -> int | None:
+    """Return until when an order or a modify lets it work; None where it does not say."""
+    if message.HasField("good_thru_utc_timestamp"):
+        return timestamp_ns(message.good_thru_utc_timestamp)
+    if message.HasField("good_thru_date"):
+        # The order works through that day: the instant is the end of it.
+        return base.ns(message.good_thru_date) // DAY_NS * DAY_NS + DAY_NS
+    return None
 
 
 def quantity_of(message: Any, name: str, twin: str) -> Decimal:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.endpoints.cqg.contract_messages import put_listing
 from txtrader.exsim.endpoints.cqg.listings import short_name
+from txtrader.exsim.endpoints.cqg.status_messages import status_message
 from txtrader.exsim.records import Listing
 from txtrader.wire.cqg.words import BrokerageType, ExecInstruction, InfoStatus
 
@@ -173,7 +174,8 @@ class Answers:
         report.order_status_report.order_status.CopyFrom(self._status(chain))
 
     def _status(self, chain: Any) -> Any:
-        return self._endpoint.desk.status_message(
+        return status_message(
+            self._endpoint,
             chain,
             chain.transactions,
             self._service.user_session,

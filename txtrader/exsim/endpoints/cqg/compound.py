@@ -22,7 +22,7 @@ from txtrader.model.order import OrderType, Side, TimeInForce
 from txtrader.wire.cqg.words import CompoundType
 
 if TYPE_CHECKING:
-    from txtrader.exsim.endpoints.cqg.order_desk import Chain
+    from txtrader.exsim.endpoints.cqg.chains import Chain
 
 __all__ = ["Bracket", "Compound", "CompoundError", "Entry", "bracket_terms", "flatten"]
 

@@ -1,4 +1,4 @@
-"""The order desk of the simulated CQG server: chains, their transactions, and lots of positions.
+"""The order desk of the simulated CQG server: it keeps the chains, and makes transactions of the venue's facts.
 
 One desk serves all clients and outlives them.  An order is a chain: `chain_order_id` stays, `order_id` is new after
 each accepted modify, and every step is a transaction with a growing number.  Orders that came into the venue by
@@ -8,32 +8,24 @@ another way are chains like any other, entered by somebody else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from txtrader.dialects.cqg.orders import OrderTerms, put_terms, statuses_for, wire_side
+from txtrader.exsim.endpoints.cqg.chains import SUSPENDED, Chain, Transaction
 from txtrader.exsim.endpoints.cqg.compound import Bracket, Compound, bracket_terms
-from txtrader.exsim.endpoints.cqg.contract_messages import put_listing
+from txtrader.exsim.endpoints.cqg.lots import Lots
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Commission, Fill, Holding, Reason, Refusal
-from txtrader.model.order import OrderStatus, Side
-from txtrader.wire.cqg.schema import message_class
-from txtrader.wire.cqg.values import PriceScale, put_decimal, put_timestamp
+from txtrader.model.order import OrderStatus
 from txtrader.wire.cqg.words import CompoundType, RejectCode
 from txtrader.wire.cqg.words import OrderStatus as Status
 from txtrader.wire.cqg.words import TransactionStatus as Step
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.cqg.endpoint import CqgEndpoint
-    from txtrader.exsim.endpoints.cqg.user_session import UserSession
 
-__all__ = ["Chain", "Lot", "OrderDesk", "Transaction", "order_to_state"]
+__all__ = ["OrderDesk", "order_to_state"]
 
-_SUSPENDED = ("release", "parent")  # what an order waits for that has not been put to work
-_WireStatus = message_class("order_2.OrderStatus")
 _PLAIN_TYPES = {
     Reason.UNSUPPORTED: RejectCode.ORDER_TYPE_NOT_ALLOWED,
     Reason.QUANTITY: RejectCode.NOT_BLOCK_SIZE,
@@ -60,67 +52,6 @@ def reject_code(refusal: Refusal, *, is_cancel: bool = False, is_modify: bool = 
     return int(_PLAIN_TYPES.get(refusal.reason, RejectCode.SEE_TEXT))
 
 
-class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a chain.  `order_status` is where the order stood after it; `fill` is the venue's."""
-
-    number: int
-    step: int
-    order_status: int
-    time: int
-    cl_order_id: str
-    orig_cl_order_id: str = ""
-    fill: Fill | None = None
-    ref: int | None = None
-    code: int | None = None
-    text: str = ""
-
-
-class Chain:
-    """One order's life as CQG tells it."""
-
-    def __init__(self, cl_order_id: str, user: str) -> None:
-        self.order: Order | None = None
-        self.cl_order_id = cl_order_id
-        self.user = user
-        self.version = 0
-        self.pending: Status | None = None
-        self.requested = ""  # the cl_order_id of the modify or cancel under way
-        self.transactions: list[Transaction] = []
-        self.commissions: dict[str, Commission] = {}
-        self.compound: Compound | None = None
-        self.bracket: Bracket | None = None
-
-    @property
-    def chain_order_id(self) -> str:
-        assert self.order is not None
-        return str(self.order.id)
-
-    @property
-    def order_id(self) -> str:
-        return self.chain_order_id if not self.version else f"{self.chain_order_id}-{self.version}"
-
-    @property
-    def status(self) -> int:
-        """Where the order stands, in CQG's number."""
-        assert self.order is not None
-        if self.pending is not None and self.order.is_open:
-            return int(self.pending)
-        if self.order.held in _SUSPENDED and self.order.is_open:
-            return int(Status.SUSPENDED)
-        word = self.order.status
-        return statuses_for(OrderStatus.NEW if word is OrderStatus.PENDING_NEW else word)
-
-
-class Lot(msgspec.Struct):
-    """What is left of one opening fill; `quantity` is positive, `sign` its side."""
-
-    number: int
-    sign: int
-    quantity: Decimal
-    price: Decimal
-    time: int
-
-
 class OrderDesk(OrderListener):
     """All chains and lots of one endpoint, and the venue's observer for them."""
 
@@ -129,8 +60,7 @@ class OrderDesk(OrderListener):
         self._chains: dict[int, Chain] = {}
         self._by_order_id: dict[str, Chain] = {}
         self._numbers = 0
-        self._lots: dict[tuple[str, int], list[Lot]] = {}
-        self._lot_numbers = 0
+        self.lots = Lots(endpoint.venue)
         self._clients: set[tuple[str, str, int]] = set()
 
     # -- finding
@@ -141,7 +71,7 @@ class OrderDesk(OrderListener):
         for order in [*venue.completed_orders(), *venue.live_orders()]:
             self.chain_of(order)
         for holding in venue.holdings():
-            self._collapse(holding)
+            self.lots.collapse(holding)
 
     def find(self, order_id: str) -> Chain | None:
         """Return the chain whose present order id it is."""
@@ -243,7 +173,7 @@ class OrderDesk(OrderListener):
     def order_accepted(self, order: Order) -> None:
         chain = self.chain_of(order, is_new=True)
         self.step(chain, Step.IN_TRANSIT, order_status=Status.IN_TRANSIT)
-        self.step(chain, Step.SUSPEND if order.held in _SUSPENDED else Step.ACK_PLACE)
+        self.step(chain, Step.SUSPEND if order.held in SUSPENDED else Step.ACK_PLACE)
 
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
         chain = self.chain_of(order, is_new=True)
@@ -257,7 +187,7 @@ class OrderDesk(OrderListener):
 
     def order_filled(self, order: Order, fill: Fill) -> None:
         chain = self.chain_of(order)
-        self._move_lots(fill)
+        self.lots.move(fill)
         self.step(chain, Step.FILL, fill=fill)
         if chain.bracket is not None and order.status is OrderStatus.FILLED:
             self._place_bracket(chain, order, chain.bracket)
@@ -332,10 +262,8 @@ class OrderDesk(OrderListener):
         self.step(chain, step, fill=fill, ref=None if old is None else old.number)
 
     def holding_changed(self, holding: Holding) -> None:
-        key = (holding.account, holding.listing_id)
-        total = sum((lot.sign * lot.quantity for lot in self._lots.get(key, ())), Decimal(0))
-        if total != holding.quantity:
-            self._collapse(holding)  # a correction: lots cannot tell what it changed
+        if self.lots.total(holding.account, holding.listing_id) != holding.quantity:
+            self.lots.collapse(holding)  # a correction: lots cannot tell what it changed
         for connection in list(self.endpoint.connections):
             if connection.trading is not None:
                 connection.trading.position_changed(holding.account, holding.listing_id)
@@ -344,156 +272,3 @@ class OrderDesk(OrderListener):
         for connection in list(self.endpoint.connections):
             if connection.trading is not None:
                 connection.trading.account_changed(account)
-
-    # -- lots
-
-    def lots(self, account: str, listing_id: int) -> list[Lot]:
-        """Return what an account holds of a listing, oldest first."""
-        return self._lots.get((account, listing_id), [])
-
-    def held(self, account: str) -> list[int]:
-        """List the listings that an account holds something of."""
-        return [listing_id for (owner, listing_id), lots in self._lots.items() if owner == account and lots]
-
-    def _move_lots(self, fill: Fill) -> None:
-        """First in, first out: a fill closes lots of the other side, what is left opens one."""
-        lots = self._lots.setdefault((fill.account, fill.listing_id), [])
-        left, sign = fill.quantity, fill.side.sign
-        while left and lots and lots[0].sign != sign:
-            closed = min(left, lots[0].quantity)
-            lots[0].quantity -= closed
-            left -= closed
-            if not lots[0].quantity:
-                lots.pop(0)
-        if left:
-            self._lot_numbers += 1
-            lots.append(Lot(self._lot_numbers, sign, left, fill.price, fill.time))
-
-    def _collapse(self, holding: Holding) -> None:
-        listing = self.endpoint.venue.instruments.get(holding.listing_id)
-        multiplier = listing.multiplier if listing is not None else Decimal(1)
-        self._lot_numbers += 1
-        self._lots[holding.account, holding.listing_id] = (
-            [
-                Lot(
-                    self._lot_numbers,
-                    1 if holding.quantity > 0 else -1,
-                    abs(holding.quantity),
-                    holding.average_cost / multiplier,
-                    self.endpoint.venue.now_ns(),
-                )
-            ]
-            if holding.quantity
-            else []
-        )
-
-    # -- messages
-
-    def status_message(
-        self,
-        chain: Chain,
-        transactions: Sequence[Transaction],
-        session: UserSession,
-        *,
-        subscriptions: Sequence[int] = (),
-        is_snapshot: bool = False,
-    ) -> Any:
-        """Write a chain as an order_2.OrderStatus with some of its transactions."""
-        order = chain.order
-        assert order is not None
-        listing, base = order.listing, session.base_time
-        scale = PriceScale(listing.tick)
-        message = _WireStatus()
-        message.subscription_ids.extend(subscriptions)
-        message.is_snapshot = is_snapshot
-        message.status = transactions[-1].order_status if transactions else chain.status
-        message.order_id, message.chain_order_id = chain.order_id, chain.chain_order_id
-        message.account_id = self.endpoint.account_id(order.account)
-        put_timestamp(message.status_utc_timestamp, transactions[-1].time if transactions else order.update_time)
-        put_timestamp(message.submission_utc_timestamp, order.entry_time)
-        put_decimal(message.fill_qty, order.filled)
-        message.fill_qty.SetInParent()
-        message.fill_cnt = len(order.exec_ids)
-        message.scaled_avg_fill_price = round(order.average_price / listing.tick)
-        message.avg_fill_price_correct = float(order.average_price)
-        put_decimal(message.remaining_qty, order.remaining)
-        message.remaining_qty.SetInParent()
-        message.entered_by_user = chain.user
-        message.first_statement_date = base.milliseconds(order.entry_time // _DAY * _DAY)
-        self._put_order(message.order, chain, order, session, scale)
-        is_new = not session.knows(listing)
-        contract_id = session.contract_id(listing)
-        message.order.contract_id = contract_id
-        if is_new:
-            put_listing(message.contract_metadata.add(), listing, session, self.endpoint)
-        if chain.compound is not None:
-            structure = message.compound_order_structure
-            structure.type, structure.cl_compound_id = chain.compound.type, chain.compound.cl_compound_id
-            for member in chain.compound.chains:
-                if member.order is not None:
-                    structure.compound_order_entries.add(chain_order_id=member.chain_order_id)
-        for told in transactions:
-            self._put_transaction(message.transaction_statuses.add(), told, chain, session, contract_id, scale)
-        return message
-
-    def _put_order(self, message: Any, chain: Chain, order: Order, session: UserSession, scale: PriceScale) -> None:
-        terms = order.terms
-        put_terms(
-            message,
-            OrderTerms(
-                account_id=self.endpoint.account_id(order.account),
-                contract_id=session.contract_id(order.listing) if session.knows(order.listing) else 0,
-                cl_order_id=chain.cl_order_id,
-                side=Side.BUY if order.side.sign > 0 else Side.SELL,
-                quantity=order.quantity,
-                type=order.type,
-                tif=order.tif,
-                limit_price=order.limit_price,
-                stop_price=order.stop_price or terms.stop_price,
-                trail_amount=terms.trail_amount,
-                display_quantity=terms.display_quantity,
-                good_till=order.expire_time if terms.expire_time is not None else None,
-            ),
-            scale,
-            order.entry_time,
-        )
-
-    def _put_transaction(
-        self, message: Any, told: Transaction, chain: Chain, session: UserSession, contract_id: int, scale: PriceScale
-    ) -> None:
-        base = session.base_time
-        message.status, message.trans_id, message.cl_order_id = told.step, told.number, told.cl_order_id
-        put_timestamp(message.trans_utc_timestamp, told.time)
-        if told.orig_cl_order_id:
-            message.orig_cl_order_id = told.orig_cl_order_id
-        if told.ref is not None:
-            message.ref_trans_id = told.ref
-        if told.code is not None:
-            message.reject_code = told.code
-        if told.text:
-            message.text_message = told.text
-        fill = told.fill
-        if fill is None:
-            return
-        put_decimal(message.fill_qty, fill.quantity)
-        message.fill_qty.SetInParent()
-        message.scaled_fill_price = scale.scaled(fill.price)
-        trade = message.trades.add(
-            trade_id=fill.exec_id,
-            contract_id=contract_id,
-            statement_date=base.milliseconds(fill.time // _DAY * _DAY),
-            trade_date=base.milliseconds(fill.time // _DAY * _DAY),
-            scaled_price=scale.scaled(fill.price),
-            price_correct=float(fill.price),
-            side=wire_side(fill.side),
-        )
-        put_timestamp(trade.trade_utc_timestamp, fill.time)
-        put_decimal(trade.qty, fill.quantity)
-        trade.qty.SetInParent()
-        commission = chain.commissions.get(fill.exec_id)
-        if commission is not None:
-            message.fill_commission.commission = float(commission.amount)
-            message.fill_commission.commission_currency = commission.currency
-
-
-_DAY = 86_400_000_000_000

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from txtrader.dialects.cqg.orders import OrderTerms, quantity_of, terms_of
+from txtrader.dialects.cqg.orders import OrderTerms, good_till_of, quantity_of, terms_of, tif_of
+from txtrader.exsim.endpoints.cqg.chains import Chain
 from txtrader.exsim.endpoints.cqg.compound import Compound, CompoundError, flatten
-from txtrader.exsim.endpoints.cqg.order_desk import Chain
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
 from txtrader.exsim.records import Changes, Listing, Reason, Refusal, Terms
 from txtrader.model.order import OrderType, Side, TimeInForce
@@ -84,6 +84,12 @@ class OrderRequests(Service):
             )
         return account
 
+    def _tradeable(self, account_id: int) -> str:
+        account = self._account(account_id)
+        if account in self.endpoint.options.view_only:
+            raise _Rejected(RejectCode.NOT_AUTHORISED, "the account is view-only")
+        return account
+
     def _new_order(self, new: Any, request: Any) -> None:
         self._place(new.order, self._account(new.order.account_id), is_suspended=new.suspend)
 
@@ -106,9 +112,7 @@ class OrderRequests(Service):
             entries = flatten(compound)
             asked = []
             for entry in entries:
-                account = self._account(entry.order.account_id)
-                if account in self.endpoint.options.view_only:
-                    raise _Rejected(RejectCode.NOT_AUTHORISED, "the account is view-only")
+                account = self._tradeable(entry.order.account_id)
                 chain, listing, terms = self._read(entry.order, account)
                 parent_id = None if entry.parent is None else -1 - entry.parent
                 if entry.existing is not None:
@@ -188,12 +192,10 @@ class OrderRequests(Service):
             end()
 
     def _own_chain(self, order_id: str, account_id: int) -> Chain:
-        account = self._account(account_id)
+        account = self._tradeable(account_id)
         chain = self.endpoint.desk.find(order_id)
         if chain is None or chain.order is None or chain.order.account != account:
             raise _Rejected(RejectCode.ORDER_NOT_FOUND, f"order {order_id} is not found")
-        if account in self.endpoint.options.view_only:
-            raise _Rejected(RejectCode.NOT_AUTHORISED, "the account is view-only")
         return chain
 
     def _modify_order(self, modify: Any, request: Any) -> None:
@@ -207,6 +209,8 @@ class OrderRequests(Service):
             else None,
             limit_price=scale.price(modify.scaled_limit_price) if modify.HasField("scaled_limit_price") else None,
             stop_price=scale.price(modify.scaled_stop_price) if modify.HasField("scaled_stop_price") else None,
+            tif=tif_of(modify.duration) if modify.HasField("duration") else None,
+            expire_time=good_till_of(modify, self.user_session.base_time),
         )
         chain.requested = modify.cl_order_id
         if order.is_open:
@@ -238,7 +242,7 @@ class OrderRequests(Service):
     def _cancel_all_orders(self, wanted: Any, request: Any) -> None:
         if not wanted.account_order_filters:
             raise _Rejected(RejectCode.SEE_TEXT, "at least one filter")
-        accounts = [self._account(one.account_id) for one in wanted.account_order_filters]
+        accounts = [self._tradeable(one.account_id) for one in wanted.account_order_filters]
         self._acknowledge(request)
         for one, account in zip(wanted.account_order_filters, accounts, strict=True):
             listing = self.user_session.listing(one.contract_id) if one.HasField("contract_id") else None
@@ -259,7 +263,7 @@ class OrderRequests(Service):
         filters = list(wanted.account_position_filters)
         if not filters:
             raise _Rejected(RejectCode.SEE_TEXT, "at least one filter")
-        accounts = [self._account(one.account_id) for one in filters]
+        accounts = [self._tradeable(one.account_id) for one in filters]
         self._acknowledge(request)
         for one, account in zip(filters, accounts, strict=True):
             listing = self.user_session.listing(one.contract_id) if one.HasField("contract_id") else None
@@ -268,7 +272,7 @@ class OrderRequests(Service):
                 self._flatten(account, None if listing is None else listing.id, sign)
 
     def _go_flat(self, wanted: Any, request: Any) -> None:
-        accounts = [self._account(account_id) for account_id in wanted.account_ids]
+        accounts = [self._tradeable(account_id) for account_id in wanted.account_ids]
         if not accounts:
             raise _Rejected(RejectCode.SEE_TEXT, "at least one account")
         self._acknowledge(request)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from txtrader.exsim.endpoints.cqg.order_desk import Chain, Transaction
+from txtrader.exsim.endpoints.cqg.chains import Chain, Transaction
 from txtrader.exsim.endpoints.cqg.reference import put_listing
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
+from txtrader.exsim.endpoints.cqg.status_messages import status_message
 from txtrader.wire.cqg.schema import ServerMsg
 from txtrader.wire.cqg.values import put_decimal, put_timestamp, timestamp_ns
 from txtrader.wire.cqg.words import Publication, Scope, TradeStatus
@@ -98,7 +99,7 @@ class Trading(Service):
             self._send_chains(subscription, since)
         if Scope.POSITIONS in scopes:
             for account in accounts:
-                for listing_id in self.endpoint.desk.held(account):
+                for listing_id in self.endpoint.desk.lots.held(account):
                     self._send_position(account, listing_id, [number], is_snapshot=True)
         if Scope.COLLATERAL in scopes:
             for account in accounts:
@@ -142,7 +143,8 @@ class Trading(Service):
             for told in chain.transactions or (None,):
                 message = ServerMsg()
                 message.order_statuses.append(
-                    self.endpoint.desk.status_message(
+                    status_message(
+                        self.endpoint,
                         chain,
                         [] if told is None else [told],
                         self.user_session,
@@ -163,7 +165,7 @@ class Trading(Service):
             return
         message = ServerMsg()
         message.order_statuses.append(
-            self.endpoint.desk.status_message(chain, [told], self.user_session, subscriptions=hearing)
+            status_message(self.endpoint, chain, [told], self.user_session, subscriptions=hearing)
         )
         self.connection.send(message)
 
@@ -198,7 +200,7 @@ class Trading(Service):
         if not session.knows(listing):
             put_listing(position.contract_metadata, listing, session, self.endpoint)
         position.contract_id = session.contract_id(listing)
-        lots = self.endpoint.desk.lots(account, listing_id)
+        lots = self.endpoint.desk.lots.of(account, listing_id)
         position.is_short_open_position = bool(lots) and lots[0].sign < 0
         shown = {lot.number for lot in lots}
         key = (account, listing_id)
