@@ -11,7 +11,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the commands that tests run: in a shell's background it is ignored, and children inherit that."""
+    """Let Ctrl-C reach the commands that tests run: a shell ignores it in its background, and children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
