@@ -7,10 +7,12 @@ from decimal import Decimal
 
 import pytest
 import pytest_twisted
+from cqg_endpoint_harness import CqgHarness
 from endpoint_harness import TwsHarness
 from twisted.internet import reactor
 
 from txtrader.exsim.demo import make_demo_venue
+from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
 from txtrader.exsim.endpoints.tws import TwsEndpoint
 from txtrader.exsim.endpoints.tws.options import TwsOptions
 from txtrader.exsim.records import Terms
@@ -31,7 +33,18 @@ class TwsStage:
         return TwsHarness(reactor, self.endpoint, SYMBOL)
 
 
-STAGES = {"tws": TwsStage}
+class CqgStage:
+    """The venue with a CQG endpoint."""
+
+    def __init__(self) -> None:
+        self.venue = make_demo_venue(reactor, time.time_ns, 1, pace="none", has_house=False)
+        self.endpoint = CqgEndpoint(self.venue, reactor, options=CqgOptions(accounts=("DU1000001",)))
+
+    def client(self) -> CqgHarness:
+        return CqgHarness(reactor, self.endpoint, SYMBOL)
+
+
+STAGES = {"tws": TwsStage, "cqg": CqgStage}
 
 
 def contract(body):
