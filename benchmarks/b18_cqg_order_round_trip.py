@@ -12,11 +12,12 @@ ROW = 3_000
 
 
 def run(rounds: int = 5) -> list[Result]:
-    """One order at a time on both sides, against the same simulated CQG and the same file system."""
+    """One order at a time on both sides, each against a simulated CQG of its own, on the same file system."""
     where = folder()
     note = "" if sync_is_real(where) else "a sync is nearly free here: this run says nothing about durability"
     with (
         Child("cqg_frames", core=0) as broker,
+        Child("cqg_frames", core=0) as other,  # a daemon that hears of the opponent's orders would slow them down
         Child("loads", core=1) as load,
         running(
             broker.hello["port"],
@@ -40,7 +41,7 @@ def run(rounds: int = 5) -> list[Result]:
         def theirs() -> dict[str, float]:
             measured: dict[str, float] = load.ask(
                 "direct_cqg_round_trips",
-                port=broker.hello["port"],
+                port=other.hello["port"],
                 count=ORDERS,
                 path=str(where / "raw.log"),
                 size=ROW,
@@ -55,7 +56,7 @@ def run(rounds: int = 5) -> list[Result]:
             targets={"p50": Target(at_most=1.5), "p99": Target(at_most=2.0)},
             unit="s",
             ours_are="line client, gateway daemon, journal synced before the send, simulated CQG, and back",
-            theirs_are="append and fdatasync, a raw WebSocket with the frame ready, the same simulated CQG, and back",
+            theirs_are="append and fdatasync, a raw WebSocket with the frame ready, a simulated CQG alike, and back",
             parameters={"orders": ORDERS, "row_bytes": ROW},
             rounds=rounds,
             note=note,
