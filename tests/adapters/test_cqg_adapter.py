@@ -11,6 +11,7 @@ import pytest_twisted
 from adapter_harness import OrderDesk, query
 from cqg_harness import CqgHarness
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from txtrader.adapters.cqg_budget import LogonBudget
@@ -291,6 +292,9 @@ class _Connection:
 
     def post(self, message):
         self.last = message
+
+    def ask(self, timeout, **request):
+        return Deferred()
 
 
 @pytest.mark.parametrize("scale", ["0.000000001", "0.0078125", "0.25", "100"])

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.adapters.cqg_address import redirected
 from txtrader.adapters.cqg_books import Books
 from txtrader.adapters.cqg_budget import LogonBudget
 from txtrader.adapters.cqg_connection import Connection
@@ -32,7 +33,7 @@ from txtrader.adapters.cqg_options import CqgOptions, capabilities_of, options_f
 from txtrader.adapters.cqg_orders import Orders
 from txtrader.adapters.cqg_reports import Reports
 from txtrader.dialects.cqg.contracts import Contract
-from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument, RemoteProtocolError
+from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument, RemoteProtocolError, Throttled
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice, BrokerSnapshot, LinkState, LinkStatus
 from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
@@ -40,14 +41,16 @@ from txtrader.model.market import Bar, BarQuery
 from txtrader.model.order import Order, OrderRequest
 from txtrader.net.dial import Dialer
 from txtrader.net.pacing import Priority
-from txtrader.net.tls import client_options
+from txtrader.net.tls import client_options, tls_fault
 from txtrader.net.websocket import WebSocketPump
 from txtrader.wire.cqg.schema import message_class
-from txtrader.wire.cqg.words import LogoffReason, MarketStatus, MessageType, TradeStatus
+from txtrader.wire.cqg.words import LogoffReason, MessageType, TradeStatus
 
 __all__ = ["CqgAdapter", "CqgOptions", "make"]
 
 SECOND = 1_000_000_000
+_MOST_REDIRECTS = 3
+_USED_UP = "the logons of today are used up"
 _SEVERITIES = {
     int(MessageType.CRITICAL_ERROR): "error",
     int(MessageType.WARNING): "warning",
@@ -92,6 +95,9 @@ class CqgAdapter:
         self._connection: Connection | None = None
         self._building: Connection | None = None
         self._token: str | None = None
+        self._moved_to: tuple[str, int] | None = None  # where CQG sent us on to
+        self._redirects = 0  # without a logon between them
+        self._accounts_of: str | None = None  # whose accounts are known
         self._logins = 0
         self._status = LinkStatus(mode=mode, state=LinkState.STARTUP, since=now_ns())
         self._farms: dict[str, tuple[str, str]] = {}
@@ -100,7 +106,7 @@ class CqgAdapter:
         self._logons: list[Deferred[None]] = []
         self._stopped: list[Deferred[None]] = []
         self.budget = LogonBudget(options.budget_file, options.logons_a_day, now_ns)
-        self.instruments = Instruments(mode, self._connected, options.timeout_symbol, self._rolled)
+        self.instruments = Instruments(mode, self._connected, options.timeout_symbol, self._rolled, self._changed)
         self.market = MarketLines(mode, sink, now_ns, self.instruments)
         self.books = Books(mode, sink, now_ns, self.instruments)
         self.history = History(self._connected, self.instruments, options.timeout_bars)
@@ -133,8 +139,12 @@ class CqgAdapter:
     # --- the link ---
 
     def start(self) -> None:
-        """Begin to dial, and keep the link until `stop`."""
-        self._dialer.start()
+        """Begin to dial, and keep the link until `stop`; tomorrow, if CQG takes no further logon today."""
+        if self.budget.left():
+            self._dialer.start()
+        else:
+            self._dialer.start(self.budget.seconds_to_midnight())
+            self._tell_link(LinkState.DISCONNECTED, _USED_UP)
 
     def stop(self) -> Deferred[None]:
         """Log off and hang up; fires when nothing of the adapter is left ticking."""
@@ -151,7 +161,9 @@ class CqgAdapter:
         return over
 
     def log_on(self, username: str, password: str) -> Deferred[None]:
-        """Log on as somebody; fires once the link is of use."""
+        """Log on as somebody; fires once the link is of use.  Raises Throttled when today's logons are used up."""
+        if not self.budget.left():
+            raise Throttled(_USED_UP, retry_after=self.budget.seconds_to_midnight())
         self._options = msgspec.structs.replace(self._options, user=username, password=password)
         self._token = None
         self._is_off = False
@@ -200,7 +212,7 @@ class CqgAdapter:
         return self._status
 
     def _endpoint(self) -> IStreamClientEndpoint:
-        options = self._options
+        options = self._options_now()
         self._tell_link(LinkState.CONNECTING, f"dialling {options.host}:{options.port}")
         plain: IStreamClientEndpoint
         if isIPAddress(options.host):
@@ -212,8 +224,15 @@ class CqgAdapter:
         wrapped: IStreamClientEndpoint = wrapClientTLS(client_options(options.host, options.ca_file), plain)
         return wrapped
 
+    def _options_now(self) -> CqgOptions:
+        """Return the options with the address that CQG sent us on to, if it did."""
+        if self._moved_to is None:
+            return self._options
+        host, port = self._moved_to
+        return msgspec.structs.replace(self._options, host=host, port=port)
+
     def _build(self) -> Any:
-        self._building = Connection(self._reactor, self, self._options, now_ns=self._now_ns, token=self._token)
+        self._building = Connection(self._reactor, self, self._options_now(), now_ns=self._now_ns, token=self._token)
         pump: WebSocketPump = self._building.pump
         return pump.protocol
 
@@ -224,6 +243,7 @@ class CqgAdapter:
         return self._connection
 
     def _dial_failed(self, failure: Failure) -> None:
+        self._moved_to = None
         self._tell_link(LinkState.DISCONNECTED, f"cannot connect: {failure.getErrorMessage()}")
 
     # --- what the connection tells ---
@@ -237,15 +257,22 @@ class CqgAdapter:
         self._farms.clear()
         request = message_class("trading_account_2.AccountsRequest")()
         asked = connection.ask(self._options.timeout_default, priority=Priority.ACCOUNT, accounts_request=request)
-        asked.addCallbacks(lambda reports: self._ready(connection, reports, is_restored), self._no_accounts)
+        asked.addCallbacks(
+            lambda reports: self._ready(connection, reports, is_restored),
+            lambda failure: self._no_accounts(connection, failure, is_restored),
+        )
 
     def _ready(self, connection: Connection, reports: list[Any], is_restored: bool) -> None:
+        """Go to work; without reports with the accounts that are known."""
         if connection is not self._connection:
             return
         self._logins += 1
+        self._redirects = 0
         self._dialer.succeeded()
         self.instruments.session_over()
-        self.books.learn_accounts(reports)
+        if reports:
+            self.books.learn_accounts(reports)
+            self._accounts_of = self._options.user
         self._log.info(
             "{mode}: {how} CQG, {count} account(s)",
             mode=self._mode,
@@ -254,17 +281,20 @@ class CqgAdapter:
         )
         self.reports.opened(connection)
         self.market.opened(connection)
+        self.instruments.opened()
         session = f"{self._mode}-{self._now_ns()}-{self._logins}"
         reason = "session restored" if is_restored else "logged on"
         self._tell_link(LinkState.CONNECTED, reason, session=session, login="ok", data_lost=self._logins > 1)
         self._logons_over(None)
 
-    def _no_accounts(self, failure: Failure) -> None:
-        if failure.check(BrokerUnavailable):
+    def _no_accounts(self, connection: Connection, failure: Failure, is_restored: bool) -> None:
+        if connection is not self._connection or not connection.is_ready:
             return  # the link went; that is told
         self._log.warn("{mode}: no list of accounts: {reason}", mode=self._mode, reason=failure.getErrorMessage())
-        if self._connection is not None:
-            self._connection.pump.abort()
+        if is_restored and self._accounts_of == self._options.user:
+            self._ready(connection, [], is_restored)  # CQG tells them a hundred times a day, and restores for ever
+        else:
+            connection.pump.abort()
 
     def fell_silent(self, connection: Connection) -> None:
         """Say that the link is stale; it is hung up right after, and dialled again."""
@@ -299,7 +329,10 @@ class CqgAdapter:
             if connection.was_restore_refused:
                 self._token = None
                 wait = 0.0 if self.budget.left() else None
+            elif self._goes_on_to(connection.redirect_url):
+                wait = 0.0
             else:
+                self._moved_to = None
                 login = f"refused: {text}"
                 self._logons_over(BrokerError(f"CQG refused the logon: {text}", broker_code=code))
                 # A password does not become right by repetition, and logons are counted.
@@ -309,7 +342,9 @@ class CqgAdapter:
         elif connection.logged_off is not None:
             code, text = connection.logged_off
             reason = f"CQG logged us off: {text}"
-            if code in (LogoffReason.FORCED, LogoffReason.REASSIGNED):
+            if self._goes_on_to(connection.redirect_url):
+                wait = 0.0
+            elif code in (LogoffReason.FORCED, LogoffReason.REASSIGNED):
                 self._token = None
                 wait = self._options.reconnect.maximum
                 self._sink.noticed(
@@ -322,12 +357,26 @@ class CqgAdapter:
                 )
         elif failure.check(RemoteProtocolError):
             reason = f"{reason}: {failure.getErrorMessage()}"
+        elif (fault := tls_fault(failure)) is not None:
+            reason = f"no encrypted link to CQG: {fault}"
         if self._token is None and not self.budget.left():
             wait = max(wait or 0.0, self.budget.seconds_to_midnight())
-            reason = f"{reason}; the logons of today are used up"
+            reason = f"{reason}; {_USED_UP}"
         self._log.warn("{mode}: {reason}", mode=self._mode, reason=reason)
         self._dialer.again(wait)
         self._tell_link(LinkState.DISCONNECTED, reason, login=login)
+
+    def _goes_on_to(self, url: str | None) -> bool:
+        """Take up a redirect; tells whether it is followed.  Two servers that send each other clients are left."""
+        if url is None:
+            return False
+        address = redirected(url, is_tls=self._options.is_tls)
+        if address is None or self._redirects >= _MOST_REDIRECTS:
+            self._log.warn("{mode}: the redirect to {url} is not followed", mode=self._mode, url=url)
+            return False
+        self._redirects += 1
+        self._moved_to = address
+        return True
 
     def market_data(self, data: Any) -> None:
         """Take market data of one contract."""
@@ -347,7 +396,7 @@ class CqgAdapter:
             self.orders.rejected(part)
         elif name == "market_data_subscription_statuses":
             self.market.status(part)
-            self._farm("data", part.status_code == MarketStatus.DISCONNECTED)
+            self._farm("data", self.market.is_disconnected)
         elif name == "trade_subscription_statuses":
             self._farm("trading", part.status_code == TradeStatus.DISCONNECTED)
         elif name == "user_messages":
@@ -381,6 +430,20 @@ class CqgAdapter:
                 mode=self._mode,
                 severity="info",
                 message=f"{instrument.symbol} rolled: it stands for {contract.short} now",
+                symbol=instrument.symbol,
+            )
+        )
+
+    def _changed(self, instrument: Instrument, contract: Contract) -> None:
+        """Take what CQG tells anew of a contract that is streamed."""
+        if not contract.is_deleted:
+            self.market.rolled(instrument, contract)
+            return
+        self._sink.noticed(
+            BrokerNotice(
+                mode=self._mode,
+                severity="warning",
+                message=f"{instrument.symbol} ({contract.short}) has expired",
                 symbol=instrument.symbol,
             )
         )
@@ -467,8 +530,9 @@ class CqgAdapter:
         raise InvalidArgument("CQG cannot tell what an order would cost", reason="unsupported")
 
     def broker_time(self) -> Deferred[int]:
-        """CQG tells its clock at the logon only: ours, with the offset of the settings."""
-        return succeed(self._now_ns() + self._options.time_offset)
+        """Tell CQG's clock as its last pong showed it (ours before the first), with the offset of the settings."""
+        ahead = 0 if self._connection is None else self._connection.session.peer_ahead
+        return succeed(self._now_ns() + ahead + self._options.time_offset)
 
     def snapshot(self) -> Deferred[BrokerSnapshot]:
         """Read orders, executions, positions and figures; each whole, or the snapshot fails."""

@@ -7,6 +7,7 @@ Contract ids live here and nowhere else: they are handles of this session.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -25,12 +26,15 @@ from txtrader.wire.cqg.schema import ClientMsg
 from txtrader.wire.cqg.session import ClientSession, MarketDataMsg, parts, redacted
 from txtrader.wire.cqg.values import BaseTime
 from txtrader.wire.cqg.words import (
+    BarRequest,
     BarStatus,
     InfoStatus,
     LogoffReason,
     LogonCode,
     RestoreCode,
     SessionSetting,
+    TicksCode,
+    TicksRequest,
     TradeStatus,
     is_failure,
     word_of,
@@ -40,6 +44,11 @@ __all__ = ["Connection", "Listener", "text_of"]
 
 MAJOR, MINOR = 2, 230
 _CLIENT_VERSION = "txtrader"
+# What CQG allows, with a little less taken: requests for information in any 100 s, and for history under way at once.
+_INFORMATION_RATE, _INFORMATION_WINDOW = 9.5, 100.0
+_MOST_HISTORIES = 9
+_HISTORY_REPORTS = {"time_bar_reports": BarStatus, "time_and_sales_reports": TicksCode}
+_DISCONNECTED = int(InfoStatus.DISCONNECTED)  # the same number for information, bars and ticks
 
 
 class Listener(Protocol):
@@ -108,6 +117,9 @@ class Connection:
             limits=WebSocketLimits(handshake=options.handshake),
         )
         self.pacer = Pacer(reactor, options.message_rate)
+        self._information = Pacer(reactor, _INFORMATION_RATE, _INFORMATION_WINDOW)
+        self._late_histories: deque[tuple[PendingQuestion[Any], Any, float]] = deque()
+        self._histories: set[PendingQuestion[Any]] = set()  # those under way
         self._market_data = listener.market_data
         self._contracts: dict[int, Contract] = {}
         self._numbers = 0
@@ -176,40 +188,83 @@ class Connection:
             info.subscribe = subscribe
         if on_news is not None:
             self._news[number] = on_news
-        return self._question("information_reports", number, next(iter(request)), message, timeout, priority)
+        question = self._question("information_reports", number, next(iter(request)))
+        waiter = question.wait()
+
+        def send() -> None:
+            self._leave(question, message, timeout, priority)
+
+        try:
+            if not self.is_ready:
+                raise BrokerUnavailable("not logged on to CQG")
+            self._information.submit(priority, send)
+        except TxTraderError as error:
+            question.fail(error)
+        return waiter
 
     def ask_bars(self, parameters: Any, timeout: float) -> Deferred[list[Any]]:
         """Send a request for bars; answers its reports, newest bars first."""
-        number = self.next_number()
         message = ClientMsg()
-        request = message.time_bar_requests.add(request_id=number, request_type=1)
+        number = self.next_number()
+        request = message.time_bar_requests.add(request_id=number, request_type=int(BarRequest.GET))
         request.time_bar_parameters.CopyFrom(parameters)
-        return self._question("time_bar_reports", number, "time bars", message, timeout, Priority.DATA)
+        return self._ask_history(self._question("time_bar_reports", number, "time bars"), message, timeout)
+
+    def ask_ticks(self, parameters: Any, timeout: float) -> Deferred[list[Any]]:
+        """Send a request for time and sales; answers its reports, oldest ticks first."""
+        message = ClientMsg()
+        number = self.next_number()
+        request = message.time_and_sales_requests.add(request_id=number, request_type=int(TicksRequest.GET))
+        request.time_and_sales_parameters.CopyFrom(parameters)
+        return self._ask_history(self._question("time_and_sales_reports", number, "ticks"), message, timeout)
 
     def ask_trades(self, message: Any, number: int, timeout: float) -> Deferred[list[Any]]:
         """Send a trade subscription and wait for its status."""
-        return self._question(
-            "trade_subscription_statuses", number, "trade subscription", message, timeout, Priority.ACCOUNT
-        )
-
-    def _question(
-        self, kind: str, number: int, name: str, message: Any, timeout: float, priority: Priority
-    ) -> Deferred[list[Any]]:
-        question: PendingQuestion[Any] = PendingQuestion(
-            number, name, clock=self._clock, peer="CQG", on_over=lambda one: self._over(kind, number)
-        )
-        self._questions[kind, number] = question
+        question = self._question("trade_subscription_statuses", number, "trade subscription")
         waiter = question.wait()
-        try:
-            self.post(message, priority)
-        except TxTraderError as error:
-            question.fail(error)
-        else:
-            question.start_deadline(timeout)
+        self._leave(question, message, timeout, Priority.ACCOUNT)
         return waiter
 
-    def _over(self, kind: str, number: int) -> None:
-        self._questions.pop((kind, number), None)
+    def _question(self, kind: str, number: int, name: str) -> PendingQuestion[Any]:
+        question: PendingQuestion[Any] = PendingQuestion(
+            number, name, clock=self._clock, peer="CQG", on_over=lambda one: self._over(kind, one)
+        )
+        self._questions[kind, number] = question
+        return question
+
+    def _leave(self, question: PendingQuestion[Any], message: Any, timeout: float, priority: Priority) -> None:
+        """Send a question whose turn it is, unless nobody waits for it any more; its time counts from there."""
+        if question.is_over:
+            return
+        try:
+            queued = self.post(message, priority)
+        except TxTraderError as error:
+            question.fail(error)
+            return
+        if queued.has_left:
+            question.start_deadline(timeout)
+        else:
+            queued.on_left = lambda: question.start_deadline(timeout)
+
+    def _ask_history(self, question: PendingQuestion[Any], message: Any, timeout: float) -> Deferred[list[Any]]:
+        """Send a request for history, or keep it until one of those under way is over."""
+        waiter = question.wait()
+        self._late_histories.append((question, message, timeout))
+        self._next_histories()
+        return waiter
+
+    def _next_histories(self) -> None:
+        while self._late_histories and len(self._histories) < _MOST_HISTORIES:
+            question, message, timeout = self._late_histories.popleft()
+            if not question.is_over:
+                self._histories.add(question)
+                self._leave(question, message, timeout, Priority.DATA)
+
+    def _over(self, kind: str, question: PendingQuestion[Any]) -> None:
+        self._questions.pop((kind, int(question.key)), None)
+        if question in self._histories:
+            self._histories.discard(question)
+            self._next_histories()
 
     def close(self) -> None:
         """Log off politely, and close."""
@@ -321,7 +376,8 @@ class Connection:
                     if item.HasField("contract_metadata"):
                         self.learn(item.contract_metadata)
         if question is None:
-            news = self._news.get(report.id)
+            # A failure is the end of a subscription.
+            news = self._news.pop(report.id, None) if is_failure(report.status_code) else self._news.get(report.id)
             if news is not None:
                 news(report)
             return
@@ -330,9 +386,7 @@ class Connection:
             text = text_of(report, InfoStatus, report.status_code)
             question.fail(BrokerError(f"{question.name}: {text}", broker_code=report.status_code))
             return
-        question.collect(report)
-        if report.is_report_complete:
-            question.finish()
+        self._collect(question, report, report.status_code)
 
     def _history(self, name: str, report: Any) -> None:
         question = self._questions.get((name, report.request_id))
@@ -340,8 +394,14 @@ class Connection:
             return
         code = report.status_code if name == "time_bar_reports" else report.result_code
         if is_failure(code):
-            question.fail(BrokerError(text_of(report, BarStatus, code), broker_code=code))
+            text = text_of(report, _HISTORY_REPORTS[name], code)
+            question.fail(BrokerError(f"{question.name}: {text}", broker_code=code))
             return
+        self._collect(question, report, code)
+
+    def _collect(self, question: PendingQuestion[Any], report: Any, code: int) -> None:
+        if code == _DISCONNECTED:
+            return  # CQG has lost its source and goes on by itself: this is not the end of an answer
         question.collect(report)
         if report.is_report_complete:
             question.finish()
@@ -363,7 +423,9 @@ class Connection:
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
+        self._information.stop()
         self.pacer.stop()
+        self._late_histories.clear()
         reason = "the link to CQG was lost"
         if failure.check(RemoteProtocolError):
             reason = f"{reason}: {failure.getErrorMessage()}"

@@ -1,4 +1,4 @@
-"""Bars from CQG: windows cut to what a request may ask, chunks joined, oldest first."""
+"""Bars and ticks from CQG: windows cut to what a request may ask, chunks joined, oldest first."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any
 
 from txtrader.adapters.cqg_instruments import Instruments
 from txtrader.errors import BrokerError, InvalidArgument
-from txtrader.model.market import Bar, BarPeriod, BarQuery
+from txtrader.model.instrument import Instrument
+from txtrader.model.market import Bar, BarPeriod, BarQuery, Trade
 from txtrader.wire.cqg.schema import message_class
 from txtrader.wire.cqg.values import BaseTime, PriceScale, decimal_of
-from txtrader.wire.cqg.words import BarStatus, BarUnit
+from txtrader.wire.cqg.words import BarStatus, BarUnit, QuoteType, TicksCode, TicksLevel
 
 __all__ = ["PERIODS", "History"]
 
 _DAY = 86_400_000_000_000
 _UNITS = {"m": BarUnit.MIN, "h": BarUnit.HOUR, "D": BarUnit.DAY, "W": BarUnit.WEEK, "M": BarUnit.MONTH}
 _MOST_BARS = 2_000  # in one request
+_MILLISECOND = 1_000_000
 _Parameters = message_class("historical_2.TimeBarParameters")
+_TickParameters = message_class("historical_2.TimeAndSalesParameters")
 
 PERIODS = (
     *(BarPeriod(count, "m") for count in (1, 2, 3, 5, 10, 15, 20, 30)),
@@ -54,6 +57,36 @@ class History:
             start = end
         return [found[time] for time in sorted(found)]
 
+    async def trades(self, instrument: Instrument, start: int, end: int) -> list[Trade]:
+        """Return the trades with start <= time < end (integer nanoseconds UTC), oldest first.
+
+        CQG keeps thirty days.  Where one answer does not hold them all the next one goes on from where it ended.
+        """
+        connection = self._connected()
+        contract = await self._instruments.contract_of(instrument)
+        base: BaseTime = connection.base_time
+        prices = PriceScale(contract.scale)
+        found: list[Trade] = []
+        since = start
+        while since < end:
+            parameters = _TickParameters(contract_id=contract.contract_id, level=int(TicksLevel.TRADES))
+            parameters.from_utc_time = base.milliseconds(since)
+            parameters.to_utc_time = base.milliseconds(end)
+            try:
+                reports = await connection.ask_ticks(parameters, self._timeout)
+            except BrokerError as error:
+                if error.broker_code == TicksCode.OUTSIDE_ALLOWED_RANGE:
+                    break
+                raise
+            # All ticks of one time stamp stay together in an answer: what it ends with is not asked for again.
+            rows = _trades(reports, instrument, prices, base)
+            found += [trade for trade in rows if since <= (trade.event_time or 0) < end]
+            last = max((trade.event_time or 0 for trade in rows), default=end)
+            if not reports[-1].truncated or last < since:
+                break
+            since = last + _MILLISECOND
+        return found
+
     async def _piece(
         self, connection: Any, contract_id: int, scale: Any, period: BarPeriod, start: int, end: int
     ) -> list[Bar]:
@@ -86,6 +119,21 @@ class History:
                 if bar is not None:
                     rows.append(bar)
         return rows
+
+
+def _trades(reports: list[Any], instrument: Instrument, prices: PriceScale, base: BaseTime) -> list[Trade]:
+    rows: list[Trade] = []
+    for report in reports:
+        time: int | None = None
+        for quote in report.quotes:
+            if quote.HasField("quote_utc_time"):
+                time = base.ns(quote.quote_utc_time)  # left out where it is that of the quote before
+            if quote.type != QuoteType.TRADE or time is None:
+                continue
+            size = decimal_of(quote.volume) if quote.HasField("volume") else None
+            price = prices.price(quote.scaled_price)
+            rows.append(Trade(symbol=instrument.symbol, mode=instrument.mode, last=price, size=size, event_time=time))
+    return rows
 
 
 def _bar(wire: Any, prices: PriceScale, time: int) -> Bar | None:

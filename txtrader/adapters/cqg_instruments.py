@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
 from txtrader.dialects.cqg.contracts import Contract, exchange_of, instrument_of
-from txtrader.errors import BrokerError, BrokerUnavailable
+from txtrader.errors import BrokerError, BrokerUnavailable, TxTraderError
 from txtrader.model.instrument import Instrument, InstrumentQuery, SecType
 from txtrader.wire.cqg.schema import message_class
-from txtrader.wire.cqg.words import InfoStatus
+from txtrader.wire.cqg.words import InfoStatus, is_failure
 
 __all__ = ["Instruments"]
 
@@ -19,7 +24,13 @@ _MONTHS = "FGHJKMNQUVXZ"
 
 
 class Instruments:
-    """Names, contracts and instruments; contract ids only for as long as the connection that gave them."""
+    """Names, contracts and instruments; contract ids only for as long as the connection that gave them.
+
+    `on_rolled` is told when a symbol that rolls goes over to another contract, `on_changed` when CQG tells anew what
+    a contract is like that is watched, or that it has expired.
+    """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -27,30 +38,50 @@ class Instruments:
         connected: Callable[[], Any],
         timeout: float,
         on_rolled: Callable[[Instrument, Contract], None],
+        on_changed: Callable[[Instrument, Contract], None] = lambda instrument, contract: None,
     ) -> None:
         self._mode = mode
         self._connected = connected
         self._timeout = timeout
         self._on_rolled = on_rolled
+        self._on_changed = on_changed
         self._by_id: dict[str, Instrument] = {}
+        self._read: dict[str, Contract] = {}  # what each of them was made of
         self._now: dict[str, Contract] = {}  # the contract of each name in this session
+        self._watched: set[str] = set()  # names whose resolution is subscribed to in this session
         self._rolling: dict[str, Instrument] = {}  # by the symbol that people write
+        self._stood_for: dict[str, str] = {}  # the contract symbol of each of them, over sessions
 
     def session_over(self) -> None:
         """Forget all contract ids."""
         self._now.clear()
+        self._watched.clear()
+
+    def opened(self) -> None:
+        """Ask again what the symbols that roll stand for: a roll may have come while nobody listened."""
+        for instrument in list(self._rolling.values()):
+            self._spawn(self.contract_of(instrument), instrument.symbol)
+
+    def _spawn(self, asked: Coroutine[Any, Any, object], symbol: str) -> None:
+        ensureDeferred(asked).addErrback(self._not_found, symbol)
+
+    def _not_found(self, failure: Failure, symbol: str) -> None:
+        if not failure.check(TxTraderError):
+            self._log.failure("asking what {symbol} stands for", failure=failure, symbol=symbol)
+        elif not failure.check(BrokerUnavailable):
+            self._log.warn("{symbol}: {reason}", symbol=symbol, reason=failure.getErrorMessage())
 
     def is_rolling(self, instrument: Instrument) -> bool:
         """Tell whether a symbol stands for another contract after a roll."""
         return instrument.symbol in self._rolling
 
     def of(self, contract: Contract) -> Instrument:
-        """Return the instrument of a contract."""
+        """Return the instrument of a contract; it is made anew only when CQG tells something else of it."""
         self._now[contract.symbol] = contract
-        known = self._by_id.get(contract.symbol)
-        if known is None:
-            known = self._by_id[contract.symbol] = instrument_of(contract, self._mode)
-        return known
+        if self._read.get(contract.symbol) is not contract:
+            self._read[contract.symbol] = contract
+            self._by_id[contract.symbol] = instrument_of(contract, self._mode)
+        return self._by_id[contract.symbol]
 
     def for_order(self, instrument: Instrument) -> Instrument:
         """Return the contract that an order for `instrument` goes to: a rolling symbol's present one."""
@@ -65,18 +96,24 @@ class Instruments:
         """Return the contract of an instrument in this session, if it was asked for already."""
         return self._now.get(instrument.symbol if self.is_rolling(instrument) else instrument.instrument_id)
 
-    async def contract_of(self, instrument: Instrument) -> Contract:
-        """Return the contract of an instrument in this session, asking for it if need be."""
-        found = self.known(instrument)
-        if found is not None:
-            return found
+    async def contract_of(self, instrument: Instrument, *, is_watched: bool = False) -> Contract:
+        """Return the contract of an instrument in this session, asking for it if need be.
+
+        `is_watched` also has its changes told; those of a symbol that rolls are in any case.
+        """
         is_rolling = self.is_rolling(instrument)
         name = instrument.symbol if is_rolling else instrument.instrument_id
-        found = await self._ask(name, is_rolling=is_rolling)
+        to_watch = (is_rolling or is_watched) and name not in self._watched
+        found = self.known(instrument)
+        if found is not None:
+            if to_watch:
+                self._spawn(self._ask(name, to_watch=True), name)
+            return found
+        found = await self._ask(name, to_watch=to_watch)
         if found is None:
             raise BrokerError(f"CQG does not know {name} any more", broker_code=int(InfoStatus.NOT_FOUND))
         if is_rolling:
-            self._now[name] = found
+            self._stands_for(name, found)
         return found
 
     async def resolve(self, query: InstrumentQuery) -> list[Instrument]:
@@ -87,24 +124,36 @@ class Instruments:
             return [] if contract is None else [self.of(contract)]
         symbol = query.symbol or query.text
         if query.sectype in (SecType.CASH, SecType.CRYPTO):
-            contract = await self._ask(f"{symbol}{query.currency or ''}")
+            contract = await self._ask(f"{symbol}{query.currency or ''}", types="X")
             return self._fitting(query, [] if contract is None else [contract])
         if query.roll is not None or query.expiry is not None:
             return await self._dated(query, symbol)
-        contract = await self._ask(symbol)
+        # The place and the currency of a stock say that it is one; a plain word is whatever CQG means by it.
+        is_placed = query.primary_exchange is not None or query.currency is not None
+        contract = await self._ask(symbol, types="S" if is_placed else "")
         if contract is None:
             return []
         if contract.short != symbol and contract.root == symbol and contract.cfi_code.startswith("F"):
-            return [await self._make_rolling(symbol, contract)]
+            fits = self._fitting(query, [contract])
+            return [await self._make_rolling(symbol, contract)] if fits else []
         return self._fitting(query, [contract])
 
     async def _make_rolling(self, symbol: str, contract: Contract) -> Instrument:
         if symbol not in self._rolling:
             self._rolling[symbol] = instrument_of(contract, self._mode, rolling=symbol)
-            contract = await self._ask(symbol, is_rolling=True) or contract
+            self._stood_for[symbol] = contract.symbol
+        await self.contract_of(self._rolling[symbol])
+        return self._rolling[symbol]
+
+    def _stands_for(self, symbol: str, contract: Contract) -> None:
+        """Take what a symbol that rolls stands for now."""
         self._now[symbol] = contract
         self.of(contract)
-        return self._rolling[symbol]
+        has_rolled = self._stood_for.get(symbol) != contract.symbol
+        self._stood_for[symbol] = contract.symbol
+        instrument = self._rolling[symbol] = instrument_of(contract, self._mode, rolling=symbol)
+        if has_rolled:
+            self._on_rolled(instrument, contract)
 
     async def _dated(self, query: InstrumentQuery, symbol: str) -> list[Instrument]:
         """Find a future by its month, its last day or its place in the row of months; an option by its terms."""
@@ -155,42 +204,67 @@ class Instruments:
         return [
             row
             for row in rows
-            if (query.sectype is None or row.sectype is query.sectype or query.sectype is SecType.OTHER)
+            if self._is_of_kind(query, row)
             and (place is None or place in (row.exchange, exchange_of(place)))
             and (query.primary_exchange is None or query.primary_exchange == row.primary_exchange)
             and (query.currency is None or row.currency == query.currency)
         ]
 
-    async def _ask(self, symbol: str, *, is_rolling: bool = False) -> Contract | None:
-        """Resolve one of CQG's symbols; a rolling one is subscribed to, for its rolls."""
+    def _is_of_kind(self, query: InstrumentQuery, row: Instrument) -> bool:
+        """Tell whether an instrument is of the kind asked for.
+
+        Words without marks are written as stocks are, and mean whatever CQG calls so.  Options on futures are
+        spelled like those on stocks.
+        """
+        kind = query.sectype
+        if kind in (None, SecType.OTHER, SecType.STOCK) or row.sectype is kind:
+            return True
+        return kind is SecType.OPTION and row.sectype is SecType.FUTURE_OPTION
+
+    async def _ask(self, symbol: str, *, to_watch: bool = False, types: str = "") -> Contract | None:
+        """Resolve one of CQG's symbols; `to_watch` subscribes to what it stands for, `types` come first."""
         connection = self._connected()
 
         def news(report: Any) -> None:
-            if report.HasField("symbol_resolution_report"):
-                self._rolled(symbol, connection.learn(report.symbol_resolution_report.contract_metadata))
+            if is_failure(report.status_code):
+                self._watched.discard(symbol)
+            elif report.HasField("symbol_resolution_report"):
+                self._news(symbol, connection, report.symbol_resolution_report)
 
+        request = _Resolution(symbol=symbol)
+        if types:
+            request.preferred_types = types
+        if to_watch:
+            self._watched.add(symbol)
         try:
             reports = await connection.ask(
                 self._timeout,
-                subscribe=True if is_rolling else None,
-                on_news=news if is_rolling else None,
-                symbol_resolution_request=_Resolution(symbol=symbol),
+                subscribe=True if to_watch else None,
+                on_news=news if to_watch else None,
+                symbol_resolution_request=request,
             )
-        except BrokerError as error:
+        except TxTraderError as error:
+            if to_watch:
+                self._watched.discard(symbol)
             if error.broker_code == InfoStatus.NOT_FOUND:
                 return None
             raise
-        contract: Contract = connection.learn(reports[-1].symbol_resolution_report.contract_metadata)
+        return self._take(connection, reports[-1].symbol_resolution_report)
+
+    def _take(self, connection: Any, report: Any) -> Contract:
+        contract: Contract = connection.learn(report.contract_metadata)
+        if report.deleted and not contract.is_deleted:
+            contract = msgspec.structs.replace(contract, is_deleted=True)
         self._now[contract.symbol] = contract
         return contract
 
-    def _rolled(self, symbol: str, contract: Contract) -> None:
-        former = self._now.get(symbol)
-        self._now[symbol] = self._now[contract.symbol] = contract
-        self.of(contract)
-        instrument = self._rolling.get(symbol)
-        if instrument is not None and (former is None or former.symbol != contract.symbol):
-            self._on_rolled(instrument, contract)
+    def _news(self, symbol: str, connection: Any, report: Any) -> None:
+        """Take an update of a name that is watched."""
+        contract = self._take(connection, report)
+        if symbol in self._rolling:
+            self._stands_for(symbol, contract)
+        else:
+            self._on_changed(self.of(contract), contract)
 
 
 def _month_of(contract: Contract) -> str | None:

@@ -19,8 +19,9 @@ from txtrader.errors import TxTraderError
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice
 from txtrader.model.instrument import Instrument
 from txtrader.model.market import MarketStats, Quote, Trade
+from txtrader.model.numbers import plain_text
 from txtrader.wire.cqg.schema import ClientMsg
-from txtrader.wire.cqg.values import PriceScale, decimal_of
+from txtrader.wire.cqg.values import PriceScale, decimal_of, timestamp_ns
 from txtrader.wire.cqg.words import Indicator, Level, MarketStatus, QuoteType, is_failure, word_of
 
 __all__ = ["MarketLines"]
@@ -33,6 +34,8 @@ _TRADE, _BID, _ASK, _SETTLEMENT = (
 )
 _OPEN, _HIGH, _LOW = int(Indicator.OPEN), int(Indicator.HIGH), int(Indicator.LOW)
 _NOT_NOW = frozenset({int(Indicator.PAST), int(Indicator.FALL_BACK_TO_TRADE_OR_SETTLEMENT), int(Indicator.DELETION)})
+_TOTAL_VOLUME = 21  # MarketValues.total_volume, as cleared_fields names it
+_RAW_PRICES = ("scaled_settlement", "scaled_close_price", "scaled_exchange_close_price", "scaled_indicative_open")
 _MOST_SIZES = 4096
 _MILLISECOND = 1_000_000
 _ZERO = Decimal(0)
@@ -47,9 +50,11 @@ class Line:
         "bid",
         "bidsize",
         "contract_id",
+        "has_last",
         "instrument",
+        "is_disconnected",
         "is_stale",
-        "last_time",
+        "last",
         "scale",
         "symbol",
         "volume",
@@ -65,8 +70,10 @@ class Line:
         self.ask: Decimal | None = None
         self.asksize: Decimal | None = None
         self.volume: Decimal | None = None
-        self.last_time: int | None = None
+        self.last: tuple[Any, ...] | None = None  # the trade that was told last out of a snapshot
+        self.has_last = False  # of this contract, since the link is there
         self.is_stale = False
+        self.is_disconnected = False
 
 
 class MarketLines:
@@ -85,6 +92,11 @@ class MarketLines:
         self._base_ns = 0
         self._quoted = sink.quoted
         self._sizes: dict[int, Decimal] = {}
+
+    @property
+    def is_disconnected(self) -> bool:
+        """Whether CQG has lost the source of any of the data."""
+        return any(line.is_disconnected for line in self._lines.values())
 
     # -- what is wanted
 
@@ -107,6 +119,7 @@ class MarketLines:
         self._by_contract.clear()
         for line in self._lines.values():
             line.contract_id = None
+            line.has_last = line.is_disconnected = False
             self._ask(line)
 
     def closed(self) -> None:
@@ -123,12 +136,14 @@ class MarketLines:
             self._mark_stale(line)
 
     def rolled(self, instrument: Instrument, contract: Contract) -> None:
-        """Go over to the contract that a rolling symbol stands for now."""
+        """Go over to the contract, or the contract id, that a symbol stands for now."""
         line = self._lines.get(instrument.symbol)
-        if line is not None and line.contract_id != contract.contract_id:
-            self._leave(line)
-            line.bid = line.bidsize = line.ask = line.asksize = line.volume = None
-            self._begin(line, contract)
+        if line is None or self._connection is None or line.contract_id == contract.contract_id:
+            return
+        self._leave(line)
+        line.bid = line.bidsize = line.ask = line.asksize = line.volume = line.last = None
+        line.has_last = line.is_disconnected = False
+        self._begin(line, contract)
 
     def _ask(self, line: Line) -> None:
         if self._connection is None:
@@ -147,7 +162,7 @@ class MarketLines:
         ensureDeferred(self._find(line, connection)).addErrback(failed)
 
     async def _find(self, line: Line, connection: Any) -> None:
-        contract = await self._instruments.contract_of(line.instrument)
+        contract = await self._instruments.contract_of(line.instrument, is_watched=True)
         if connection is self._connection and self._lines.get(line.symbol) is line and line.contract_id is None:
             self._begin(line, contract)
 
@@ -189,6 +204,7 @@ class MarketLines:
         lines = self._by_contract.get(part.contract_id, ())
         code = part.status_code
         for line in list(lines):
+            line.is_disconnected = code == MarketStatus.DISCONNECTED
             if code == MarketStatus.DISCONNECTED:
                 self._mark_stale(line)
             elif is_failure(code):
@@ -244,7 +260,7 @@ class MarketLines:
                 if not is_snapshot:
                     self._traded(line, quote, price, size, time)
             elif kind == _SETTLEMENT:
-                self._sink.stats_changed(MarketStats(symbol=line.symbol, mode=self._mode, close=price))
+                self._settled(line, quote, price, data, is_snapshot)
         if has_sides:
             line.is_stale = False
             self._quoted(
@@ -268,7 +284,8 @@ class MarketLines:
             if scale != line.scale:
                 line.scale = scale
         if is_snapshot:
-            line.bid = line.bidsize = line.ask = line.asksize = None
+            # It holds all there is of the day: what it does not say is no more.
+            line.bid = line.bidsize = line.ask = line.asksize = line.volume = None
 
     def _size(self, number: int) -> Decimal:
         if len(self._sizes) >= _MOST_SIZES:
@@ -302,12 +319,29 @@ class MarketLines:
                     MarketStats(symbol=line.symbol, mode=self._mode, open=first, high=high, low=low)
                 )
 
+    def _settled(self, line: Line, quote: Any, price: Decimal, data: Any, is_snapshot: bool) -> None:
+        """Take a settlement: yesterday's is the close of the record, today's one of the broker's own figures."""
+        is_past = Indicator.PAST in quote.indicators
+        if is_snapshot and not is_past:
+            # The last one there was; whose day it is of is said, if at all, by the values beside it.
+            is_past = not any(day.HasField("scaled_yesterday_settlement") for day in data.market_values)
+        self._sink.stats_changed(
+            MarketStats(
+                symbol=line.symbol,
+                mode=self._mode,
+                close=price if is_past else None,
+                raw=None if is_past else {"settlement": plain_text(price)},
+            )
+        )
+
     def _values(self, line: Line, values: Any, scale: PriceScale) -> None:
         for day in values:
             if day.day_index != 0:
                 continue
             if day.HasField("total_volume"):
                 line.volume = decimal_of(day.total_volume)
+            elif _TOTAL_VOLUME in day.cleared_fields:
+                line.volume = None
             self._sink.stats_changed(
                 MarketStats(
                     symbol=line.symbol,
@@ -317,22 +351,37 @@ class MarketLines:
                     low=_price(day, "scaled_low_price", scale),
                     close=_price(day, "scaled_yesterday_settlement", scale),
                     volume=line.volume,
+                    raw=_raw(day, scale),
                 )
             )
-            last = _price(day, "scaled_last_trade_price", scale)
-            if last is not None and line.last_time is None:
-                # The trade that the session stood at before we came: told once, as the last price.
-                line.last_time = self._now_ns()
-                self._sink.traded(
-                    Trade(
-                        symbol=line.symbol,
-                        mode=self._mode,
-                        last=last,
-                        size=decimal_of(day.last_trade_volume) if day.HasField("last_trade_volume") else None,
-                        volume=line.volume,
-                        receive_time=line.last_time,
-                    )
-                )
+            if not line.has_last:
+                self._last(line, day, scale)
+
+    def _last(self, line: Line, day: Any, scale: PriceScale) -> None:
+        """Tell the trade that the session stood at before we came, once: it is the last price, not a fresh trade.
+
+        After a gap it is told again only if it is another one.
+        """
+        price = _price(day, "scaled_last_trade_price", scale)
+        if price is None:
+            return
+        line.has_last = True
+        time = timestamp_ns(day.last_trade_utc_timestamp) if day.HasField("last_trade_utc_timestamp") else None
+        last = (price, time, line.volume)
+        if last == line.last:
+            return
+        line.last = last
+        self._sink.traded(
+            Trade(
+                symbol=line.symbol,
+                mode=self._mode,
+                last=price,
+                size=decimal_of(day.last_trade_volume) if day.HasField("last_trade_volume") else None,
+                volume=line.volume,
+                event_time=time,
+                receive_time=self._now_ns(),
+            )
+        )
 
     def _mark_stale(self, line: Line) -> None:
         if line.is_stale or (line.bid is None and line.ask is None):
@@ -355,6 +404,20 @@ class MarketLines:
         self._sink.noticed(
             BrokerNotice(mode=self._mode, severity=severity, message=text, broker_code=code, symbol=line.symbol)
         )
+
+
+def _raw(day: Any, scale: PriceScale) -> dict[str, str] | None:
+    """Return the figures of a day that the record has no room for, in CQG's words."""
+    found = {
+        name.removeprefix("scaled_"): plain_text(scale.price(getattr(day, name)))
+        for name in _RAW_PRICES
+        if day.HasField(name)
+    }
+    if day.HasField("open_interest"):
+        found["open_interest"] = plain_text(decimal_of(day.open_interest))
+    if day.HasField("tick_volume"):
+        found["tick_volume"] = str(day.tick_volume)
+    return found or None
 
 
 def _price(message: Any, name: str, scale: PriceScale) -> Decimal | None:

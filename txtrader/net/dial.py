@@ -81,11 +81,14 @@ class Dialer:
         self._attempt: Deferred[Any] | None = None
         self._is_running = False
 
-    def start(self) -> None:
-        """Dial now."""
+    def start(self, wait: float = 0.0) -> None:
+        """Dial now, or first after `wait` seconds."""
         if not self._is_running:
             self._is_running = True
-            self._dial()
+            if wait > 0:
+                self.again(wait)
+            else:
+                self._dial()
 
     def again(self, wait: float | None = None) -> None:
         """Dial after the next wait of the backoff, or after `wait` seconds; at most one attempt is ever pending."""

@@ -69,15 +69,16 @@ class Queued:
 
 
 class Pacer:
-    """Lets at most `rate` messages leave in any one second (not on average: in any), by priority.
+    """Lets at most `rate` messages a second leave in any `window` of seconds (not on average: in any), by priority.
 
-    Below the limit a message leaves at once.  `stop` withdraws everything that waits; the pacer can be used again.
+    Below the limit a message leaves at once: with a rate of 10 and a window of 100 that is a thousand in a row, and
+    then none before the first is 100 s old.  `stop` withdraws everything that waits; the pacer can be used again.
     """
 
-    def __init__(self, clock: IReactorTime, rate: float = 45.0) -> None:
+    def __init__(self, clock: IReactorTime, rate: float = 45.0, window: float = 1.0) -> None:
         self._clock = clock
-        self._most = max(1, int(rate))
-        self._window = 1.0 if rate >= 1 else 1.0 / rate
+        self._most = max(1, int(rate * window))
+        self._window = window if rate * window >= 1 else 1.0 / rate
         self._sent: deque[float] = deque(maxlen=self._most)
         self._waiting: dict[Priority, deque[Queued]] = {priority: deque() for priority in Priority}
         self._timer: IDelayedCall | None = None

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from twisted.internet import ssl
 from twisted.internet._sslverify import IOpenSSLTrustRoot  # nowhere public, though a trust root has to provide it
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txtrader.errors import ConfigError
 
-__all__ = ["client_options", "server_context"]
+__all__ = ["client_options", "server_context", "tls_fault"]
 
 
 def server_context(certificate_file: str, key_file: str) -> Any:
@@ -27,6 +29,18 @@ def client_options(host: str, ca_file: str | None = None) -> Any:
     if ca_file is None:
         return ssl.optionsForClientTLS(host)
     return ssl.optionsForClientTLS(host, trustRoot=_FileRoots(ca_file))
+
+
+def tls_fault(failure: Failure) -> str | None:
+    """Say in words why a link ended where its encryption was the reason, None for other reasons."""
+    error = failure.value
+    if isinstance(error, VerificationError | CertificateError):
+        return "the certificate is another server's"
+    if not isinstance(error, SSL.Error):
+        return None
+    rows = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    words = [str(row[-1]) for row in rows if row]
+    return ", ".join(words) or "the peer broke it off"
 
 
 @implementer(IOpenSSLTrustRoot)

@@ -76,6 +76,8 @@ class _Session:
         self._pings = 0
         self.is_logged_on = False
         self.base_time: BaseTime | None = None
+        self.peer_ahead = 0
+        """Nanoseconds that the peer's clock is ahead of ours, to a millisecond or so; 0 while it is not known."""
 
     def receive_data(self, data: bytes) -> None:
         """Take one whole WebSocket message."""
@@ -141,6 +143,12 @@ class _Session:
         """Hold a message against the sequence; raises RemoteProtocolError."""
         raise NotImplementedError
 
+    def _compare_clocks(self, pong: Any) -> None:
+        """Learn from a pong how far the peer's clock is ahead of ours."""
+        if self.base_time is not None and pong.HasField("pong_utc_time"):
+            middle = (self.base_time.ns(pong.ping_utc_time) + self._now_ns()) // 2
+            self.peer_ahead = self.base_time.ns(pong.pong_utc_time) - middle
+
     def _milliseconds(self) -> int:
         assert self.base_time is not None
         return self.base_time.milliseconds(self._now_ns())
@@ -152,6 +160,7 @@ class _Session:
             return True
         if has_pong:
             self._unanswered = 0
+            self._compare_clocks(message.pong)
             message.ClearField("pong")
         if has_ping:
             if self.base_time is not None:
