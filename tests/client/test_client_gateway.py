@@ -178,6 +178,7 @@ def test_every_operation_that_reads_can_be_called(world: World) -> None:
         "query_symbol_data": ["IBM"],
         "query_symbol_bars": ["IBM"],
         "query_bars": ["IBM", "5m", "-10", "."],
+        "query_ticks": ["IBM", "2026-03-02", "."],
         "resolve_symbol": ["IBM"],
         "query_account": ["MEM1"],
     }

@@ -37,7 +37,7 @@ from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument, Rem
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice, BrokerSnapshot, LinkState, LinkStatus
 from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
-from txtrader.model.market import Bar, BarQuery
+from txtrader.model.market import Bar, BarQuery, TickPage, TickQuery
 from txtrader.model.order import Order, OrderRequest
 from txtrader.net.dial import Dialer
 from txtrader.net.pacing import Priority
@@ -523,6 +523,11 @@ class CqgAdapter:
     async def bars(self, query: BarQuery) -> Sequence[Bar]:
         """Fetch bars in ascending time."""
         return await self.history.bars(query)
+
+    @returns_deferred
+    async def ticks(self, query: TickQuery) -> TickPage:
+        """Fetch a page of past trades or quotes."""
+        return await self.history.ticks(query)
 
     @returns_deferred
     async def what_if(self, order: Order) -> dict[str, Any]:

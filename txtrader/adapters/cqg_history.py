@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from txtrader.adapters.cqg_instruments import Instruments
 from txtrader.errors import BrokerError, InvalidArgument
-from txtrader.model.instrument import Instrument
-from txtrader.model.market import Bar, BarPeriod, BarQuery, Trade
+from txtrader.model.market import Bar, BarPeriod, BarQuery, PastQuote, PastTrade, TickKind, TickPage, TickQuery, page_of
 from txtrader.wire.cqg.schema import message_class
 from txtrader.wire.cqg.values import BaseTime, PriceScale, decimal_of
 from txtrader.wire.cqg.words import BarStatus, BarUnit, QuoteType, TicksCode, TicksLevel
@@ -57,21 +57,25 @@ class History:
             start = end
         return [found[time] for time in sorted(found)]
 
-    async def trades(self, instrument: Instrument, start: int, end: int) -> list[Trade]:
-        """Return the trades with start <= time < end (integer nanoseconds UTC), oldest first.
+    async def ticks(self, query: TickQuery) -> TickPage:
+        """Return a page of past trades or quotes.  CQG keeps thirty days: what is older is an empty page.
 
-        CQG keeps thirty days.  Where one answer does not hold them all the next one goes on from where it ended.
+        Where one answer does not hold them all the next one goes on from where it ended.
         """
         connection = self._connected()
-        contract = await self._instruments.contract_of(instrument)
+        contract = await self._instruments.contract_of(query.instrument)
         base: BaseTime = connection.base_time
-        prices = PriceScale(contract.scale)
-        found: list[Trade] = []
-        since = start
-        while since < end:
-            parameters = _TickParameters(contract_id=contract.contract_id, level=int(TicksLevel.TRADES))
+        is_trades = query.kind is TickKind.TRADES
+        reader = _Ticks(PriceScale(contract.scale), base, is_trades=is_trades)
+        level = TicksLevel.TRADES if is_trades else TicksLevel.TRADES_BBA_VOLUMES
+        found: list[PastTrade | PastQuote] = []
+        since = query.start
+        rest: int | None = None
+        while since < query.end:
+            parameters = _TickParameters(contract_id=contract.contract_id, level=int(level))
             parameters.from_utc_time = base.milliseconds(since)
-            parameters.to_utc_time = base.milliseconds(end)
+            # To the millisecond above, or the last one of the window would be missing.
+            parameters.to_utc_time = base.milliseconds(query.end - 1) + 1
             try:
                 reports = await connection.ask_ticks(parameters, self._timeout)
             except BrokerError as error:
@@ -79,13 +83,16 @@ class History:
                     break
                 raise
             # All ticks of one time stamp stay together in an answer: what it ends with is not asked for again.
-            rows = _trades(reports, instrument, prices, base)
-            found += [trade for trade in rows if since <= (trade.event_time or 0) < end]
-            last = max((trade.event_time or 0 for trade in rows), default=end)
-            if not reports[-1].truncated or last < since:
+            last = reader.read(reports)
+            rows = [tick for tick in reader.take() if since <= tick.time < query.end]
+            found += rows
+            if not reports[-1].truncated or last is None or last < since:
                 break
-            since = last + _MILLISECOND
-        return found
+            since = last // _MILLISECOND * _MILLISECOND + _MILLISECOND
+            if len(found) >= query.limit:
+                rest = since if since < query.end else None
+                break
+        return page_of(found, query, rest)
 
     async def _piece(
         self, connection: Any, contract_id: int, scale: Any, period: BarPeriod, start: int, end: int
@@ -121,19 +128,50 @@ class History:
         return rows
 
 
-def _trades(reports: list[Any], instrument: Instrument, prices: PriceScale, base: BaseTime) -> list[Trade]:
-    rows: list[Trade] = []
-    for report in reports:
-        time: int | None = None
-        for quote in report.quotes:
-            if quote.HasField("quote_utc_time"):
-                time = base.ns(quote.quote_utc_time)  # left out where it is that of the quote before
-            if quote.type != QuoteType.TRADE or time is None:
-                continue
-            size = decimal_of(quote.volume) if quote.HasField("volume") else None
-            price = prices.price(quote.scaled_price)
-            rows.append(Trade(symbol=instrument.symbol, mode=instrument.mode, last=price, size=size, event_time=time))
-    return rows
+class _Ticks:
+    """Reads time and sales; a quote is made of its two sides, of which a tick tells one."""
+
+    def __init__(self, prices: PriceScale, base: BaseTime, *, is_trades: bool) -> None:
+        self._prices = prices
+        self._base = base
+        self._is_trades = is_trades
+        self._sides: dict[int, tuple[Decimal | None, Decimal | None]] = {}
+        self._ticks: list[PastTrade | PastQuote] = []
+
+    def read(self, reports: list[Any]) -> int | None:
+        """Take the reports of one answer; return the time of its last tick of any kind."""
+        last: int | None = None
+        for report in reports:
+            time: int | None = None
+            for quote in report.quotes:
+                if quote.HasField("quote_utc_time"):
+                    time = self._base.ns(quote.quote_utc_time)  # left out where it is that of the quote before
+                if time is None:
+                    continue
+                last = time
+                size = decimal_of(quote.volume) if quote.HasField("volume") else None
+                self._tick(int(quote.type), time, self._prices.price(quote.scaled_price), size)
+        return last
+
+    def _tick(self, kind: int, time: int, price: Decimal, size: Decimal | None) -> None:
+        if self._is_trades:
+            if kind == QuoteType.TRADE:
+                self._ticks.append(PastTrade(time=time, price=price, size=size))
+            return
+        if kind not in (QuoteType.BESTBID, QuoteType.BESTASK):
+            return
+        # A size of zero says that the side is gone.
+        self._sides[kind] = (None, None) if size == 0 else (price, size)
+        bid, bidsize = self._sides.get(QuoteType.BESTBID, (None, None))
+        ask, asksize = self._sides.get(QuoteType.BESTASK, (None, None))
+        if self._ticks and self._ticks[-1].time == time:
+            self._ticks.pop()  # the other side of the same instant
+        self._ticks.append(PastQuote(time=time, bid=bid, bidsize=bidsize, ask=ask, asksize=asksize))
+
+    def take(self) -> list[PastTrade | PastQuote]:
+        """Return what was read since the last time."""
+        taken, self._ticks = self._ticks, []
+        return taken
 
 
 def _bar(wire: Any, prices: PriceScale, time: int) -> Bar | None:

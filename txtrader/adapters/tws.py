@@ -43,7 +43,7 @@ from txtrader.gateway.adapter import (
 )
 from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
-from txtrader.model.market import Bar, BarQuery
+from txtrader.model.market import Bar, BarQuery, TickPage, TickQuery
 from txtrader.model.order import Order, OrderRequest
 from txtrader.net.dial import Dialer
 from txtrader.net.pacing import Priority
@@ -469,6 +469,12 @@ class TwsAdapter:
         """Fetch bars in ascending time."""
         self._connected()
         return await self.history.bars(query)
+
+    @returns_deferred
+    async def ticks(self, query: TickQuery) -> TickPage:
+        """Fetch a page of past trades or quotes."""
+        self._connected()
+        return await self.history.ticks(query)
 
     def what_if(self, order: Order) -> Deferred[dict[str, Any]]:
         """Ask what an order would cost, without sending it to a market."""

@@ -1,4 +1,4 @@
-"""Bars from TWS: any window, cut to what one question may span, paced, merged, each bar once.
+"""Bars and ticks from TWS: any window, cut to what one question may span, paced, merged, each bar once.
 
 TWS answers a question that ends at an instant and spans a duration; how long it may be depends on the bar size.  A
 window is asked for from its end backwards; pieces overlap where TWS counts trading days, and are merged by time.
@@ -6,7 +6,7 @@ window is asked for from its end backwards; pieces overlap where TWS counts trad
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ from txtrader.dialects import tws as dialect
 from txtrader.errors import BrokerError, InvalidArgument, Throttled, TooLarge
 from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, SecType
-from txtrader.model.market import Bar, BarPeriod, BarQuery
+from txtrader.model.market import Bar, BarPeriod, BarQuery, PastQuote, PastTrade, TickKind, TickPage, TickQuery, page_of
 from txtrader.model.numbers import plain
 from txtrader.net.pending import all_of
 from txtrader.twsapi.codes import Codes
@@ -34,6 +34,7 @@ _MOST_PIECES = 500
 _HISTORY_ERROR = 162
 _PACING_PAUSE = 15.0  # seconds
 _PACING_TRIES = 3
+_MOST_TICKS = 1_000  # of one question
 
 PERIODS: dict[BarPeriod, str] = {
     **{BarPeriod(count, "s"): f"{count} secs" for count in (1, 5, 10, 15, 30)},
@@ -168,8 +169,53 @@ class History:
         self._pacer.stop()
 
     @returns_deferred
+    async def ticks(self, query: TickQuery) -> TickPage:
+        """Fetch a page of past trades or quotes; TWS tells their time to the second."""
+        found: list[PastTrade | PastQuote] = []
+        since = query.start // SECOND
+        end = -(-query.end // SECOND)
+        rest: int | None = None
+        while since < end:
+            rows = await self._some_ticks(query.instrument, query.kind, since)
+            is_full = len(rows) >= _MOST_TICKS
+            last = rows[-1].time if rows else 0
+            if is_full and rows[0].time < last:
+                # TWS may have cut the last second short: it is asked for again, from its start.
+                rows = [row for row in rows if row.time < last]
+                since = last // SECOND
+            else:
+                since = last // SECOND + 1
+            found += [row for row in rows if query.start <= row.time < query.end]
+            if not is_full:
+                break
+            if len(found) >= query.limit:
+                rest = since * SECOND if since < end else None
+                break
+        return page_of(found, query, rest)
+
+    @returns_deferred
+    async def _some_ticks(self, instrument: Instrument, kind: TickKind, since: int) -> list[PastTrade | PastQuote]:
+        """Ask for the ticks from a second (UTC) on, as many as TWS gives."""
+        is_trades = kind is TickKind.TRADES
+        fields = {
+            **dialect.contract_for_request(instrument),
+            "startDateTime": dialect.time_to_wire(since * SECOND),
+            "endDateTime": "",
+            "numberOfTicks": _MOST_TICKS,
+            "whatToShow": "TRADES" if is_trades else "BID_ASK",
+            "useRth": False,
+            "ignoreSize": False,
+        }
+        name = "historicalTicksLast" if is_trades else "historicalTicksBidAsk"
+        identity = (instrument.instrument_id, since, kind)
+        contract = (instrument.instrument_id, instrument.exchange, kind)
+        answers = await self._paced("reqHistoricalTicks", fields, name, None, identity, contract, is_small=True)
+        rows = [row for answer in answers for row in answer.fields.get("ticks") or ()]
+        return [tick for row in rows if (tick := _tick_from_wire(row, is_trades=is_trades)) is not None]
+
+    @returns_deferred
     async def _piece(self, instrument: Instrument, period: BarPeriod, until: int, duration: str) -> list[Message]:
-        """Ask one question when its turn comes, and once more where TWS complains of the pace."""
+        """Ask for the bars of one piece."""
         shows = _what_to_show(instrument)
         fields = {
             **dialect.contract_for_request(instrument),
@@ -183,16 +229,33 @@ class History:
         }
         identity = (instrument.instrument_id, until, duration, period, shows)
         contract = (instrument.instrument_id, instrument.exchange, shows)
+        return await self._paced(
+            "reqHistoricalData",
+            fields,
+            "historicalDataEnd",
+            "cancelHistoricalData",
+            identity,
+            contract,
+            is_small=period.seconds <= 30,
+        )
+
+    @returns_deferred
+    async def _paced(
+        self,
+        name: str,
+        fields: dict[str, Any],
+        end: str,
+        cancel: str | None,
+        identity: Hashable,
+        contract: Hashable,
+        *,
+        is_small: bool,
+    ) -> list[Message]:
+        """Ask a question when its turn comes, and again where TWS complains of the pace; "no data" is no message."""
         for _ in range(_PACING_TRIES):
-            await self._pacer.turn(identity, contract, is_small=period.seconds <= 30)
+            await self._pacer.turn(identity, contract, is_small=is_small)
             try:
-                return await self._connected().ask(
-                    "reqHistoricalData",
-                    fields,
-                    ends=("historicalDataEnd",),
-                    timeout=self._timeout,
-                    cancel="cancelHistoricalData",
-                )
+                return await self._connected().ask(name, fields, ends=(end,), timeout=self._timeout, cancel=cancel)
             except BrokerError as error:
                 if error.broker_code != _HISTORY_ERROR:
                     raise
@@ -204,3 +267,24 @@ class History:
             finally:
                 self._pacer.ended()
         raise Throttled("TWS paces history questions", retry_after=_PACING_PAUSE, broker_code=_HISTORY_ERROR)
+
+
+def _tick_from_wire(row: Mapping[str, Any], *, is_trades: bool) -> PastTrade | PastQuote | None:
+    """Read one past tick; None where its time or price is missing.  A side without a size is no side."""
+    time = row.get("time")
+    if not isinstance(time, int):
+        return None
+    if is_trades:
+        price = row.get("price")
+        if not isinstance(price, Decimal):
+            return None
+        return PastTrade(time=time * SECOND, price=plain(price), size=_known(row.get("size")))
+    bidsize, asksize = _known(row.get("sizeBid")), _known(row.get("sizeAsk"))
+    bid, ask = row.get("priceBid"), row.get("priceAsk")
+    return PastQuote(
+        time=time * SECOND,
+        bid=plain(bid) if isinstance(bid, Decimal) and bidsize else None,
+        bidsize=bidsize or None,
+        ask=plain(ask) if isinstance(ask, Decimal) and asksize else None,
+        asksize=asksize or None,
+    )

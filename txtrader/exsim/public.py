@@ -81,14 +81,14 @@ class PublicData:
         """Return past trades: the first ones from `start` on, or where it is 0 the last ones before `end`."""
         listing = self._listing(listing_id)
         history = self._floor.history(listing)
-        return history.prints(
-            listing.id, listing.primary_exchange, start, min(end, self.now_ns()), limit, regular=regular
-        )
+        start, end = self._bounds(listing, start, end)
+        return history.prints(listing.id, listing.primary_exchange, start, end, limit, regular=regular)
 
     def bid_asks(self, listing_id: int, start: int, end: int, limit: int, *, regular: bool = True) -> list[BidAsk]:
         """Return past quotes, one at each past trade; bounds as in `prints`."""
-        history = self._floor.history(self._listing(listing_id))
-        return history.bid_asks(start, min(end, self.now_ns()), limit, regular=regular)
+        listing = self._listing(listing_id)
+        start, end = self._bounds(listing, start, end)
+        return self._floor.history(listing).bid_asks(start, end, limit, regular=regular)
 
     def head_time(self, listing_id: int) -> int:
         """Return the earliest instant of which there is history."""
@@ -100,6 +100,10 @@ class PublicData:
         return [SessionTimes(session.day.strftime("%Y%m%d"), session.start, session.end) for session in found]
 
     # -- inside
+
+    def _bounds(self, listing: Listing, start: int, end: int) -> tuple[int, int]:
+        """Cut a window to what there is; a start of 0 means the last ones before the end, and stays."""
+        return (max(start, self._floor.head_time(listing)) if start else 0), min(end, self.now_ns())
 
     def _listing(self, listing_id: int) -> Listing:
         listing = self.instruments.get(listing_id)

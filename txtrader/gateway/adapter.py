@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.execution import CommissionReport, Execution
 from txtrader.model.instrument import Instrument, InstrumentQuery
-from txtrader.model.market import Bar, BarQuery, MarketStats, Quote, Trade
+from txtrader.model.market import Bar, BarQuery, MarketStats, Quote, TickPage, TickQuery, Trade
 from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderUpdate, OrderWarning
 
 __all__ = [
@@ -166,6 +166,9 @@ class Adapter(Protocol):
 
     def bars(self, query: BarQuery) -> Deferred[Sequence[Bar]]:
         """Fetch bars in ascending time; windows of any length are cut to the broker's limits and paced."""
+
+    def ticks(self, query: TickQuery) -> Deferred[TickPage]:
+        """Fetch a page of past trades or quotes, paced; an empty last page where there are none."""
 
     def what_if(self, order: Order) -> Deferred[dict[str, Any]]:
         """Ask what an order would cost, without sending it (surface 2.5); InvalidArgument `unsupported` else."""

@@ -24,6 +24,7 @@ from txtrader.gateway.blotter import Blotter, Change
 from txtrader.gateway.books import AccountBooks
 from txtrader.gateway.commands import Command
 from txtrader.gateway.desk import Desk
+from txtrader.gateway.history import History
 from txtrader.gateway.journal_records import JournalState
 from txtrader.gateway.link import BrokerLink, LinkOptions
 from txtrader.gateway.market import Market, MarketOptions, minute_text
@@ -110,6 +111,7 @@ class Gateway:
             blotter=self.blotter,
             books=self.books,
             market=self.market,
+            history=History(market=self.market, links=self.links, now_ns=now_ns, options=options.market),
             now_ns=now_ns,
             timezone=options.market.timezone,
             started=self._started,

@@ -14,6 +14,7 @@ import msgspec
 from txtrader.errors import InvalidArgument, NotFound
 from txtrader.model.event import DURABLE_CHANNELS
 from txtrader.model.instrument import SecType
+from txtrader.model.market import TickKind
 from txtrader.model.numbers import parse_decimal, parse_integer, parse_quantity, parse_signed_quantity
 from txtrader.model.operations import OPERATIONS, Argument, Operation
 from txtrader.model.order import OrderStatus, OrderType, Side, TimeInForce
@@ -64,7 +65,9 @@ def _boolean(value: Any, path: str) -> bool:
     return value
 
 
-def _choice(words: type[TimeInForce | OrderType | Side | OrderStatus | SecType]) -> Callable[[Any, str], Any]:
+def _choice(
+    words: type[TimeInForce | OrderType | Side | OrderStatus | SecType | TickKind],
+) -> Callable[[Any, str], Any]:
     by_text = {word.value.lower(): word for word in words}
     names = ", ".join(word.value for word in words)
 
@@ -231,6 +234,7 @@ KINDS: dict[str, Callable[[Any, str], Any]] = {
     "order_type": _choice(OrderType),
     "status": _choice(OrderStatus),
     "sectype": _choice(SecType),
+    "ticks": _choice(TickKind),
     "channel": _channel,
     "fields": _fields,
     "route": _route,

@@ -13,6 +13,7 @@ from txtrader.errors import EpochMismatch, InvalidArgument, NotFound, NotReady
 from txtrader.gateway.adapter import Adapter
 from txtrader.gateway.blotter import Blotter
 from txtrader.gateway.books import AccountBooks
+from txtrader.gateway.history import History
 from txtrader.gateway.link import BrokerLink
 from txtrader.gateway.lookup import find_order
 from txtrader.gateway.market import Market
@@ -21,7 +22,7 @@ from txtrader.gateway.session import Session, User
 from txtrader.gateway.stream import EventStream
 from txtrader.model.account import Position
 from txtrader.model.instrument import InstrumentQuery
-from txtrader.model.market import BarPeriod
+from txtrader.model.market import BarPeriod, TickKind
 from txtrader.model.operations import OPERATIONS
 from txtrader.model.order import Order, OrderStatus
 from txtrader.model.times import SECOND, iso, local_text, midnight
@@ -41,6 +42,7 @@ class Queries:
         blotter: Blotter,
         books: AccountBooks,
         market: Market,
+        history: History,
         now_ns: Callable[[], int],
         timezone: ZoneInfo,
         started: int,
@@ -50,6 +52,7 @@ class Queries:
         self._blotter = blotter
         self._books = books
         self._market = market
+        self._history = history
         self._now_ns = now_ns
         self._zone = timezone
         self._started = started
@@ -279,13 +282,19 @@ class Queries:
 
     async def query_symbol_bars(self, session: Session, symbol: InstrumentQuery) -> list[list[Any]]:
         """Read today's minutes."""
-        return await self._market.todays_bars(session, symbol, self._mode(None))
+        return await self._history.todays_bars(session, symbol, self._mode(None))
 
     async def query_bars(
         self, session: Session, symbol: InstrumentQuery, period: BarPeriod, start: str, end: str
     ) -> dict[str, Any]:
         """Fetch bars."""
-        return await self._market.bars(session, symbol, self._mode(None), period, start, end)
+        return await self._history.bars(session, symbol, self._mode(None), period, start, end)
+
+    async def query_ticks(
+        self, session: Session, symbol: InstrumentQuery, start: str, end: str, what: TickKind | str, limit: int
+    ) -> dict[str, Any]:
+        """Fetch a page of past trades or quotes."""
+        return await self._history.ticks(session, symbol, self._mode(None), TickKind(what), start, end, limit)
 
     async def resolve_symbol(
         self, session: Session, query: InstrumentQuery, mode: str | None, **parts: Any

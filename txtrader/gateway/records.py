@@ -11,7 +11,7 @@ from typing import Any
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.execution import Execution
 from txtrader.model.instrument import Instrument
-from txtrader.model.market import DataType, MarketStats, Quote, Trade
+from txtrader.model.market import DataType, MarketStats, PastQuote, PastTrade, Quote, Trade
 from txtrader.model.numbers import plain, plain_text
 from txtrader.model.order import Order
 from txtrader.model.times import iso
@@ -211,6 +211,19 @@ def trade_record(trade: Trade) -> dict[str, Any]:
         "volume": _number(trade.volume),
         "event_time": _time(trade.event_time),
         "receive_time": _time(trade.receive_time),
+    }
+
+
+def tick_record(tick: PastTrade | PastQuote) -> dict[str, Any]:
+    """Show a past trade `{time, price, size}` or the best bid and offer `{time, bid, bidsize, ask, asksize}`."""
+    if isinstance(tick, PastTrade):
+        return {"time": iso(tick.time), "price": plain(tick.price), "size": _number(tick.size)}
+    return {
+        "time": iso(tick.time),
+        "bid": _number(tick.bid),
+        "bidsize": _number(tick.bidsize),
+        "ask": _number(tick.ask),
+        "asksize": _number(tick.asksize),
     }
 
 

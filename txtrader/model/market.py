@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 
@@ -9,7 +10,22 @@ import msgspec
 
 from txtrader.model.instrument import Instrument
 
-__all__ = ["Bar", "BarPeriod", "BarQuery", "DataType", "DepthLevel", "MarketStats", "Quote", "Trade"]
+__all__ = [
+    "Bar",
+    "BarPeriod",
+    "BarQuery",
+    "DataType",
+    "DepthLevel",
+    "MarketStats",
+    "PastQuote",
+    "PastTrade",
+    "Quote",
+    "TickKind",
+    "TickPage",
+    "TickQuery",
+    "Trade",
+    "page_of",
+]
 
 
 class DataType(StrEnum):
@@ -104,6 +120,61 @@ class BarQuery(msgspec.Struct, frozen=True, kw_only=True):
     period: BarPeriod
     start: int
     end: int
+
+
+class TickKind(StrEnum):
+    """Which past ticks are asked for."""
+
+    TRADES = "trades"
+    QUOTES = "quotes"
+
+
+class PastTrade(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One print of the past; `time` as exact as the broker keeps it, integer nanoseconds UTC."""
+
+    time: int
+    price: Decimal
+    size: Decimal | None = None
+
+
+class PastQuote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The best bid and offer from `time` (integer nanoseconds UTC) on; a side that is not known is None."""
+
+    time: int
+    bid: Decimal | None = None
+    bidsize: Decimal | None = None
+    ask: Decimal | None = None
+    asksize: Decimal | None = None
+
+
+class TickQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for about `limit` ticks with start <= time < end (integer nanoseconds UTC), the earliest ones."""
+
+    instrument: Instrument
+    kind: TickKind
+    start: int
+    end: int
+    limit: int
+
+
+class TickPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Past ticks in ascending time, and where the next page starts; None when there are no more.
+
+    Ticks of one instant stay together, so a page may hold some more than were asked for.
+    """
+
+    ticks: tuple[PastTrade | PastQuote, ...]
+    next_start: int | None = None
+
+
+def page_of(ticks: Sequence[PastTrade | PastQuote], query: TickQuery, rest: int | None) -> TickPage:
+    """Make a page of ticks in ascending time; `rest` is where the broker was not asked yet, None at the end."""
+    cut = query.limit
+    while cut < len(ticks) and ticks[cut].time == ticks[cut - 1].time:
+        cut += 1
+    if cut >= len(ticks):
+        return TickPage(ticks=tuple(ticks), next_start=rest)
+    return TickPage(ticks=tuple(ticks[:cut]), next_start=ticks[cut].time)
 
 
 class DepthLevel(msgspec.Struct, frozen=True, kw_only=True):

@@ -289,6 +289,22 @@ _DATA.add(
     reads=True,
 )
 _DATA.add(
+    "query_ticks",
+    "Fetch past trades or quotes, a page at a time.",
+    _SYMBOL,
+    _arg(
+        "start",
+        "bar_start",
+        "YYYY-MM-DD HH:MM[:SS] in the API time zone, a date, ISO time, or `.`: the session's start",
+    ),
+    _arg("end", "bar_end", "as start; `.` is now"),
+    _opt("what", "ticks", "trades, or quotes: the best bid and offer", "trades"),
+    _opt("limit", "limit", "about so many, 1 to 1000: those of one instant stay together", 1000),
+    result="{symbol, what, items: [{time, price, size}] or [{time, bid, bidsize, ask, asksize}], next}; `next` is the "
+    "start of the next page, null at the end",
+    reads=True,
+)
+_DATA.add(
     "resolve_symbol",
     "Find the instruments that a query may mean, best first.",
     _arg("query", "symbol", "a symbol of the grammar, or part of one"),

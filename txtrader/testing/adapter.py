@@ -17,7 +17,7 @@ from txtrader.gateway.adapter import AdapterSink, BrokerNotice, BrokerSnapshot, 
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.execution import CommissionReport, Execution
 from txtrader.model.instrument import Instrument, InstrumentQuery
-from txtrader.model.market import Bar, BarQuery, MarketStats, Quote, Trade
+from txtrader.model.market import Bar, BarQuery, MarketStats, Quote, TickPage, TickQuery, Trade, page_of
 from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderType, OrderUpdate, Side, TimeInForce
 from txtrader.testing.broker import Fact, MemoryBroker
 from txtrader.testing.broker_records import BrokerOrder
@@ -218,6 +218,10 @@ class MemoryAdapter:
     def bars(self, query: BarQuery) -> Deferred[Sequence[Bar]]:
         known = self.broker.bars.get((query.instrument.symbol, str(query.period)), [])
         return self._ask(lambda: [bar for bar in known if query.start <= bar.time < query.end])
+
+    def ticks(self, query: TickQuery) -> Deferred[TickPage]:
+        known = self.broker.ticks.get((query.instrument.symbol, query.kind), [])
+        return self._ask(lambda: page_of([tick for tick in known if query.start <= tick.time < query.end], query, None))
 
     def what_if(self, order: Order) -> Deferred[dict[str, Any]]:
         return fail(InvalidArgument("the memory broker computes no margins", reason="unsupported", path="what_if"))

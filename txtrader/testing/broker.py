@@ -14,7 +14,7 @@ from typing import Any
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.execution import CommissionReport, ExecType, Execution
 from txtrader.model.instrument import Instrument
-from txtrader.model.market import Bar, MarketStats, Quote, Trade
+from txtrader.model.market import Bar, MarketStats, PastQuote, PastTrade, Quote, TickKind, Trade
 from txtrader.model.order import CancelRejected, OrderStatus, OrderType, OrderUpdate, Side, TimeInForce
 from txtrader.testing.broker_records import BrokerOrder, TapeEntry
 
@@ -59,6 +59,7 @@ class MemoryBroker:
         self.positions: dict[tuple[str, str], Decimal] = {}
         self.quotes: dict[str, Quote] = {}
         self.bars: dict[tuple[str, str], list[Bar]] = {}
+        self.ticks: dict[tuple[str, TickKind], list[PastTrade | PastQuote]] = {}
         self.tape: list[TapeEntry] = []
         self.next_order_id = 1
         self._next_permid = 900_001

@@ -340,7 +340,7 @@ class Connection:
             return
         if question.is_news is not None and question.is_news(message):
             self._listener.received(self, message)
-        if name not in self._ends[question.key]:
+        if name not in self._ends[question.key] or message.fields.get("done") is False:
             question.collect(message)
             return
         if not name.endswith("End"):
