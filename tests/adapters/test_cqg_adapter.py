@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 from adapter_harness import OrderDesk, query
 from cqg_harness import CqgHarness
+from cqg_run import on_cqg
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -31,24 +32,6 @@ from txtrader.wire.cqg.values import BaseTime, put_decimal
 from txtrader.wire.cqg.words import LogonCode, MessageType
 
 DAY = 86_400_000_000_000
-
-
-def on_cqg(body):
-    """Run a test on a started adapter, to a clean end."""
-
-    @pytest_twisted.ensureDeferred
-    async def test() -> None:
-        harness = CqgHarness(reactor)
-        await harness.set_up()
-        try:
-            harness.adapter.start()
-            await harness.sink.until_state(LinkState.CONNECTED)
-            await body(harness)
-        finally:
-            await harness.tear_down()
-
-    test.__name__, test.__doc__ = body.__name__, body.__doc__
-    return test
 
 
 def rest(harness, listing, side: Side, quantity: str, price: str, owner="stranger") -> None:

@@ -126,7 +126,7 @@ class OrderDesk:
 
     def __init__(self, harness: AdapterHarness, instrument: Instrument) -> None:
         self._harness = harness
-        self._instrument = instrument
+        self.instrument = instrument
         self._count = 0
         self._stamp = f"{time.time_ns() // 1000 % 36**6:06d}"[:6]
 
@@ -146,11 +146,11 @@ class OrderDesk:
         gateway_id = f"TX-{self._stamp}-{self._count:06d}"
         return Order(
             id=gateway_id,
-            mode=self._instrument.mode,
+            mode=self.instrument.mode,
             account=self._harness.account,
-            symbol=self._instrument.symbol,
-            instrument=self._instrument,
-            instrument_id=self._instrument.instrument_id,
+            symbol=self.instrument.symbol,
+            instrument=self.instrument,
+            instrument_id=self.instrument.instrument_id,
             side=side,
             quantity=Decimal(quantity),
             type=type,
@@ -162,7 +162,7 @@ class OrderDesk:
             broker_order_id=broker_order_id,
             clientid=clientid,
             order_ref=gateway_id,
-            currency=self._instrument.currency,
+            currency=self.instrument.currency,
             **more,
         )
 

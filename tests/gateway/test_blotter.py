@@ -208,3 +208,16 @@ def test_any_evidence_settles_what_is_pending_or_unknown(status: OrderStatus, wo
     blotter = book(order(status=status))
     blotter.apply_update(said(word), 2)
     assert blotter.orders["TX-1"].status is word
+
+
+def test_a_correction_of_what_was_never_heard_of_opens_a_filled_order_again() -> None:
+    blotter = book(order(status=S.NEW))
+    # The correction comes first, as after a link that broke between the two: it has nothing to take back yet.
+    blotter.apply_update(said(S.FILLED, filled=Decimal(100)), 2)
+    blotter.apply_execution(fill("a.02", 80, exec_type=ExecType.CORRECT, replaces="a.01"), 3)
+    assert blotter.orders["TX-1"].filled == 100
+    working = said(S.PARTIALLY_FILLED, filled=Decimal(80), is_snapshot=True)
+    blotter.apply_update(working, 5, asked_at=2)  # asked before the last change: it proves nothing
+    assert blotter.orders["TX-1"].status is S.FILLED
+    blotter.apply_update(working, 6, asked_at=5)
+    assert (blotter.orders["TX-1"].status, blotter.orders["TX-1"].filled) == (S.PARTIALLY_FILLED, 80)

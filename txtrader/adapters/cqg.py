@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from txtrader.adapters.cqg_address import redirected
 from txtrader.adapters.cqg_books import Books
 from txtrader.adapters.cqg_budget import LogonBudget
+from txtrader.adapters.cqg_closing import Closing
 from txtrader.adapters.cqg_connection import Connection
 from txtrader.adapters.cqg_history import History
 from txtrader.adapters.cqg_instruments import Instruments
@@ -120,6 +121,14 @@ class CqgAdapter:
             account_id=self.books.account_id,
             account=self.books.account,
             rate=options.order_rate,
+        )
+        self.closing = Closing(
+            reactor,
+            now_ns,
+            self.instruments,
+            connected=self._connected,
+            account_id=self.books.account_id,
+            timeout=options.timeout_default,
         )
         self.reports = Reports(
             mode,
@@ -310,6 +319,7 @@ class CqgAdapter:
         if was_ready:
             self._connection = None
             self.orders.link_lost()
+            self.closing.link_lost()
         self._close_rooms()
         if self._is_stopping or self._is_off:
             if self._is_stopping:
@@ -393,7 +403,12 @@ class CqgAdapter:
         elif name == "trade_snapshot_completions":
             self.reports.completed(part)
         elif name == "order_request_rejects":
-            self.orders.rejected(part)
+            if not self.closing.rejected(part):
+                self.orders.rejected(part)
+        elif name == "order_request_acks":
+            self.closing.acknowledged(part)
+        elif name == "go_flat_statuses":
+            self.closing.went_flat(part)
         elif name == "market_data_subscription_statuses":
             self.market.status(part)
             self._farm("data", self.market.is_disconnected)
@@ -505,6 +520,17 @@ class CqgAdapter:
     def cancel_all(self) -> None:
         """Ask CQG to cancel every order of our accounts, whoever entered it."""
         self.orders.cancel_all(self.books.accounts)
+
+    @returns_deferred
+    async def go_flat(self, accounts: Sequence[str]) -> dict[str, str]:
+        """Have CQG cancel every order and close every position of the accounts."""
+        self.orders.withdraw(accounts)
+        return await self.closing.go_flat(accounts)
+
+    @returns_deferred
+    async def liquidate(self, account: str, instrument: Instrument) -> str:
+        """Have CQG close the position in one contract."""
+        return await self.closing.liquidate(account, instrument)
 
     def subscribe(self, instrument: Instrument) -> None:
         """Stream an instrument's data, also after each reconnect."""

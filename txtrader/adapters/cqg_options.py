@@ -85,6 +85,6 @@ def capabilities_of(mode: str, options: CqgOptions) -> Capabilities:
         sides=(Side.BUY.value, Side.SELL.value),
         periods=tuple(str(period) for period in PERIODS),
         routes={},
-        features=("replace", "iceberg", "global_cancel", "fractional", "logon"),
+        features=("replace", "iceberg", "global_cancel", "fractional", "logon", "go_flat"),
         limits={"orders_per_second": int(options.order_rate), "market_data_lines": 200},
     )

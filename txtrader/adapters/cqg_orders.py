@@ -262,11 +262,17 @@ class Orders:
         except TxTraderError as error:
             self._refuse("replace", order, error.code, error.text)
 
+    def withdraw(self, accounts: Iterable[str]) -> None:
+        """Withdraw the orders of these accounts that have not left."""
+        whose = set(accounts)
+        for sent in list(self._sent.values()):
+            is_waiting = sent.queued is not None and not sent.is_ended and sent.order.account in whose
+            if is_waiting and sent.queued is not None and sent.queued.withdraw():
+                self._never_left(sent, "cancelled before it was sent", None)
+
     def cancel_all(self, accounts: Iterable[str]) -> None:
         """Withdraw what has not left, then ask for the cancel of everything on our accounts, whoever entered it."""
-        for sent in list(self._sent.values()):
-            if sent.queued is not None and not sent.is_ended and sent.queued.withdraw():
-                self._never_left(sent, "cancelled before it was sent", None)
+        self.withdraw(accounts)
         connection = self._connected()
         message = ClientMsg()
         request = message.order_requests.add(request_id=connection.next_number(), is_automated=True)

@@ -24,6 +24,7 @@ __all__ = [
     "BrokerNotice",
     "BrokerSnapshot",
     "Capabilities",
+    "FlatAdapter",
     "LinkState",
     "LinkStatus",
     "LogonAdapter",
@@ -195,6 +196,22 @@ class LogonAdapter(Adapter, Protocol):
 
     def log_off(self) -> Deferred[None]:
         """Log off and stay off, until a `log_on`; fires when the link is down."""
+
+
+class FlatAdapter(Adapter, Protocol):
+    """An adapter whose broker closes positions by itself; its features name `go_flat`.
+
+    The orders that the broker makes for it come up as external ones.
+    """
+
+    def go_flat(self, accounts: Sequence[str]) -> Deferred[dict[str, str]]:
+        """Have every order cancelled and every position closed; by account `done`, `timed-out`, `failed`, `unknown`.
+
+        `unknown`: it was asked, and the broker has not said in time how it went.  Asking again is safe.
+        """
+
+    def liquidate(self, account: str, instrument: Instrument) -> Deferred[str]:
+        """Have the position in one instrument closed; `asked` once the broker has taken it up, else `unknown`."""
 
 
 class AdapterSink(Protocol):

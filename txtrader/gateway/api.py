@@ -22,6 +22,7 @@ from txtrader.gateway.access import Access
 from txtrader.gateway.adapter import Adapter, LogonAdapter
 from txtrader.gateway.blotter import Blotter, Change
 from txtrader.gateway.books import AccountBooks
+from txtrader.gateway.closing import Closing
 from txtrader.gateway.commands import Command
 from txtrader.gateway.desk import Desk
 from txtrader.gateway.history import History
@@ -136,10 +137,21 @@ class Gateway:
             now_ns=now_ns,
             order_timeout=options.order_timeout,
         )
+        self._closing = Closing(
+            links=self.links,
+            blotter=self.blotter,
+            books=self.books,
+            market=self.market,
+            desk=self._desk,
+            takeback=self._takeback,
+            now_ns=now_ns,
+        )
         self._meta = dict(state.meta)
         self._methods: dict[str, Callable[..., Awaitable[Any]]] = {}
         for name in OPERATIONS:
-            room = next(room for room in (self.queries, self._desk, self._takeback, self) if hasattr(room, name))
+            room = next(
+                room for room in (self.queries, self._desk, self._takeback, self._closing, self) if hasattr(room, name)
+            )
             self._methods[name] = getattr(room, name)
         for channel in DURABLE_CHANNELS:
             stream.set_snapshot(channel, partial(self.queries.state, channel))

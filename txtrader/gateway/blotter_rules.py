@@ -84,7 +84,8 @@ def status_after_report(
         if now is _S.PENDING_REPLACE:
             return working if confirmed else now
         if now is _S.FILLED:
-            return now
+            # Only a correction opens it again: where that came before what it mends, a later snapshot tells.
+            return working if is_later_snapshot and terms_known and filled < quantity else now
         # Live, `working` after an end or a cancel request is an old word that was overtaken.  A snapshot that
         # was asked for later is evidence.
         return working if is_later_snapshot else now

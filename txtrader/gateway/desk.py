@@ -161,7 +161,7 @@ class Desk:
     async def submit_order(self, session: Session, order: Mapping[str, Any]) -> Any:
         """Make an order from parsed terms (the kinds of `commands`); answers its record, or what-if figures."""
         terms = {name: value for name, value in order.items() if value is not None}
-        account = self._account(session, terms.get("account"))
+        account = self.account_of(session, terms.get("account"))
         check_terms(terms)
         key = terms.get("client_order_id")
         digest = digest_of(terms, account)
@@ -169,7 +169,7 @@ class Desk:
             known = self._keys.get((session.user.name, account, key))
             if known is not None:
                 return await self._again(known, digest)
-        link = self._link_of(account)
+        link = self.broker_of(account)
         if not terms.get("stage"):
             link.check_up()
         instrument = link.adapter.for_order(await self._market.instrument(session, terms["symbol"], link.mode))
@@ -333,6 +333,11 @@ class Desk:
                 order = self._blotter.orders[known.order_id]
         return order_record(order, duplicate=True)
 
+    def order_of_key(self, session: Session, account: str, key: str | None) -> Order | None:
+        """Return the order that the caller has made under a key."""
+        known = None if key is None else self._keys.get((session.user.name, account, key))
+        return None if known is None else self._blotter.orders.get(known.order_id)
+
     def _undo(self, order: Order, keys: tuple[KeyRecord, ...], ticket: Order | None = None) -> None:
         """The intent could not be kept: there never was an order, and the key is free."""
         for key in keys:
@@ -348,7 +353,7 @@ class Desk:
         if order.user is not None and order.client_order_id is not None:
             self._keys.pop((order.user, order.account, order.client_order_id), None)
 
-    def _account(self, session: Session, named: str | None) -> str:
+    def account_of(self, session: Session, named: str | None) -> str:
         """Choose the account of an order; a foreign one is as unknown as one that does not exist."""
         user = session.user
         if named is not None:
@@ -366,7 +371,8 @@ class Desk:
             raise NotReady("the accounts are not known yet")
         raise InvalidArgument("name the account", path="account", reason="account-required")
 
-    def _link_of(self, account: str) -> BrokerLink:
+    def broker_of(self, account: str) -> BrokerLink:
+        """Return the link that an account is at.  Raises NotReady while the accounts are not known."""
         mode = self._books.mode_of.get(account)
         if mode is not None:
             return self._links[mode]

@@ -479,6 +479,24 @@ _TRADE.add(
     result="order record, same id",
 )
 
+_CLOSE_OPTIONS = tuple(
+    option for option in ORDER_OPTIONS if option.name in ("route", "client_order_id", "tag", "force")
+)
+_TRADE.add(
+    "close_position",
+    "Close what an account holds of a symbol, by a market order; refused while it could do more than that.",
+    _SYMBOL,
+    _opt("account", "account", "the account; else as for an order"),
+    options=_CLOSE_OPTIONS,
+    result="order record",
+)
+_TRADE.add(
+    "close_all",
+    "Close every position by market orders.",
+    _ACCOUNT,
+    result="[order record], or {account, symbol, error: {code, message}} where one could not be closed",
+)
+
 # --- taking back ------------------------------------------------------------------------------------------------
 _CANCEL = _Group("cancel", "trade", errors=("not-found", *_BROKER))
 
@@ -505,6 +523,13 @@ _CANCEL.add(
     _SYMBOL,
     _ACCOUNT,
     result="{requested, ids}",
+)
+_CANCEL.add(
+    "go_flat",
+    "Have the broker itself cancel every open order and close every position, where it has such a request.",
+    _ACCOUNT,
+    _opt("symbol", "symbol", "only this symbol: its orders are cancelled first, then its position is closed"),
+    result="{account: done, timed-out, failed, unknown, or (with a symbol) asked}",
 )
 _CANCEL.add(
     "reject_ticket",

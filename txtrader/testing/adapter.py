@@ -7,6 +7,7 @@ the gateway in later turns of the clock, never inside the call that caused them,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -71,7 +72,7 @@ class MemoryAdapter:
             tifs=(TimeInForce.DAY, TimeInForce.GTC),
             sides=tuple(Side),
             periods=(),
-            features=("replace",),
+            features=("replace", "go_flat"),
         )
 
     # -- the link
@@ -190,6 +191,32 @@ class MemoryAdapter:
         for order in list(self.broker.orders.values()):
             if order.is_open:
                 self.broker.cancel(order.permid)
+
+    def go_flat(self, accounts: Sequence[str]) -> Deferred[dict[str, str]]:
+        def act() -> dict[str, str]:
+            for order in list(self.broker.orders.values()):
+                if order.is_open and order.account in accounts:
+                    self.broker.cancel(order.permid)
+            for account, symbol in list(self.broker.positions):
+                if account in accounts:
+                    self._flatten(account, symbol)
+            left = {account for (account, _), quantity in self.broker.positions.items() if quantity}
+            return {account: "timed-out" if account in left else "done" for account in accounts}
+
+        return self._ask(act)
+
+    def liquidate(self, account: str, instrument: Instrument) -> Deferred[str]:
+        def act() -> str:
+            self._flatten(account, instrument.symbol)
+            return "asked"
+
+        return self._ask(act)
+
+    def _flatten(self, account: str, symbol: str) -> None:
+        quantity = self.broker.positions.get((account, symbol), Decimal(0))
+        if quantity:
+            side = Side.SELL if quantity > 0 else Side.BUY
+            self.broker.place_external(symbol, side, abs(quantity), account=account)
 
     # -- market data and questions
 

@@ -150,10 +150,11 @@ class MemoryBroker:
             self._match(order)
 
     def reject(self, order_ref: str, code: int | str = 201, message: str = "Order rejected") -> None:
-        """Refuse the order."""
+        """Refuse the order, unless a cancel has ended it already."""
         order = self.find(order_ref)
-        order.error = (code, message)
-        self._end(order, OrderStatus.REJECTED, "rejected")
+        if order.is_open:
+            order.error = (code, message)
+            self._end(order, OrderStatus.REJECTED, "rejected")
 
     def expire(self, order_ref: str) -> None:
         """End the order at its time."""
