@@ -10,11 +10,14 @@ import pytest_twisted
 from txtrader.errors import IdempotencyKeyReuse, TxTraderError
 from txtrader.testing.clients import LineClient, XmlRpcClient
 
+WIRES = ("tws", "cqg")
+
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50"}
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_twenty_clients_race_one_key_over_all_front_ends(play):
+async def test_twenty_clients_race_one_key_over_all_front_ends(play, wire):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="5", HEARTBEAT="10")
         stage.do(setattr, stage.proxy.downstream, "latency", 0.5)
@@ -32,11 +35,12 @@ async def test_twenty_clients_race_one_key_over_all_front_ends(play):
         stage.check(daemon)
         assert stage.witness.news[records[0]["id"]] == 1
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_client_that_gave_up_asks_again_elsewhere_and_after_a_restart(play):
+async def test_a_client_that_gave_up_asks_again_elsewhere_and_after_a_restart(play, wire):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="0.5", HEARTBEAT="10")
         order = {**ORDER, "client_order_id": "again"}
@@ -63,11 +67,12 @@ async def test_a_client_that_gave_up_asks_again_elsewhere_and_after_a_restart(pl
         stage.check(daemon)
         assert stage.witness.news[first["id"]] == 1
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_other_parameters_under_the_same_key_are_refused_and_equal_numbers_are_equal(play):
+async def test_other_parameters_under_the_same_key_are_refused_and_equal_numbers_are_equal(play, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon) as client:
@@ -80,11 +85,12 @@ async def test_other_parameters_under_the_same_key_are_refused_and_equal_numbers
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_refused_order_does_not_use_up_its_key(play):
+async def test_a_refused_order_does_not_use_up_its_key(play, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon) as client:
@@ -95,11 +101,12 @@ async def test_a_refused_order_does_not_use_up_its_key(play):
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_calls_without_a_key_are_separate_orders(play):
+async def test_calls_without_a_key_are_separate_orders(play, wire):
     """F03: five legacy orders in a second are five orders."""
 
     def script(stage):
@@ -111,4 +118,4 @@ async def test_calls_without_a_key_are_separate_orders(play):
         stage.check(daemon)
         assert all(stage.witness.news[one] == 1 for one in ids)
 
-    await play(script)
+    await play(script, wire=wire)

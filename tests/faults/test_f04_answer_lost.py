@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import pytest_twisted
 
 from txtrader.model.order import Side
 from txtrader.testing.clients import XmlRpcClient
-from txtrader.testing.frames import tws_fields
+
+WIRES = ("tws", "cqg")
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50"}
 
 
-def drop_about_orders(frame: bytes):
-    """Lose what the broker says about orders; heartbeats and all else pass."""
-    return () if tws_fields(frame)[:1] in (["3"], ["5"], ["11"], ["59"], ["4"]) else ((0.0, frame),)
-
-
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_lost_answer_is_unknown_on_every_front_end_and_never_an_error(play):
+async def test_a_lost_answer_is_unknown_on_every_front_end_and_never_an_error(play, wire):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="0.5", RECONCILE_INTERVAL="3600")
-        stage.do(setattr, stage.proxy.downstream, "frames", drop_about_orders)
+        stage.do(
+            setattr,
+            stage.proxy.downstream,
+            "frames",
+            lambda frame: () if stage.is_order_news(frame) else ((0.0, frame),),
+        )
         with stage.client(daemon) as lines, XmlRpcClient.connect(daemon) as xml:
             records = [
                 lines.call("submit_order", {**ORDER, "client_order_id": "lines"}),
@@ -46,11 +49,12 @@ async def test_a_lost_answer_is_unknown_on_every_front_end_and_never_an_error(pl
         stage.check(daemon)
         assert all(stage.witness.news[record["id"]] == 1 for record in records)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_an_order_that_never_arrived_ends_as_lost_and_only_then(play):
+async def test_an_order_that_never_arrived_ends_as_lost_and_only_then(play, wire):
     """The request itself is lost on the way: complete reports of a later session prove it."""
 
     def script(stage):
@@ -61,7 +65,7 @@ async def test_an_order_that_never_arrived_ends_as_lost_and_only_then(play):
                 setattr,
                 stage.proxy.upstream,
                 "frames",
-                lambda frame: () if tws_fields(frame)[:1] == ["3"] else ((0.0, frame),),
+                lambda frame: () if stage.is_order_request(frame, "new") else ((0.0, frame),),
             )
             record = client.call("submit_order", {**ORDER, "client_order_id": "never-arrived"})
             assert record["status"] == "Unknown"
@@ -78,11 +82,12 @@ async def test_an_order_that_never_arrived_ends_as_lost_and_only_then(play):
         stage.check(daemon)
         assert stage.witness.news[record["id"]] == 0
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_an_operator_may_settle_what_nobody_can_prove(play):
+async def test_an_operator_may_settle_what_nobody_can_prove(play, wire):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="0.5")
         with stage.client(daemon) as client:
@@ -91,7 +96,7 @@ async def test_an_operator_may_settle_what_nobody_can_prove(play):
                 setattr,
                 stage.proxy.upstream,
                 "frames",
-                lambda frame: () if tws_fields(frame)[:1] == ["3"] else ((0.0, frame),),
+                lambda frame: () if stage.is_order_request(frame, "new") else ((0.0, frame),),
             )
             record = client.call("submit_order", {**ORDER, "client_order_id": "operator"})
             assert record["status"] == "Unknown"
@@ -100,4 +105,4 @@ async def test_an_operator_may_settle_what_nobody_can_prove(play):
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 import pytest_twisted
 
 from txtrader.model.order import Side
 
+WIRES = ("tws", "cqg")
 
+
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_manual_order_is_adopted_shown_and_cancellable(play):
+async def test_a_manual_order_is_adopted_shown_and_cancellable(play, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon, {"channels": ["order"]}) as client:
@@ -28,11 +32,12 @@ async def test_a_manual_order_is_adopted_shown_and_cancellable(play):
             stage.wait(lambda: not manual.is_open, 5, "and at the venue, too")
         assert daemon.terminate() == 0
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_one_that_was_there_before_us_is_found_at_the_start(play):
+async def test_one_that_was_there_before_us_is_found_at_the_start(play, wire):
     def script(stage):
         account = stage.do(lambda: stage.endpoint.accounts[0])
         stage.place_for(account, Side.SELL, 30, "120.00")
@@ -50,4 +55,4 @@ async def test_one_that_was_there_before_us_is_found_at_the_start(play):
             assert client.call("query_order", record["id"])["status"] == "Canceled", "the same record after a restart"
         assert daemon.terminate() == 0
 
-    await play(script)
+    await play(script, wire=wire)

@@ -7,14 +7,15 @@ import pytest_twisted
 
 from txtrader.errors import NotFound
 from txtrader.model.order import Side
-from txtrader.testing.frames import tws_fields
+
+WIRES = ("tws", "cqg")
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50", "tif": "GTC"}
-CANCEL = "4"
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_fill_that_crosses_the_cancel_wins(play):
+async def test_a_fill_that_crosses_the_cancel_wins(play, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon, {"channels": ["order", "execution"]}) as client:
@@ -24,7 +25,7 @@ async def test_a_fill_that_crosses_the_cancel_wins(play):
                 setattr,
                 stage.proxy.upstream,
                 "frames",
-                lambda frame: ((0.5 if tws_fields(frame)[:1] == [CANCEL] else 0.0, frame),),
+                lambda frame: ((0.5 if stage.is_order_request(frame, "cancel") else 0.0, frame),),
             )
             client.send_line(f"cancel {record['id']}")
             client.drain()
@@ -36,11 +37,12 @@ async def test_a_fill_that_crosses_the_cancel_wins(play):
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_cancel_may_be_repeated_and_of_the_unknown_there_is_nothing_to_cancel(play):
+async def test_a_cancel_may_be_repeated_and_of_the_unknown_there_is_nothing_to_cancel(play, wire):
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon) as client:
@@ -55,11 +57,12 @@ async def test_a_cancel_may_be_repeated_and_of_the_unknown_there_is_nothing_to_c
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_global_cancel_while_the_broker_is_away_runs_when_it_is_back(play):
+async def test_a_global_cancel_while_the_broker_is_away_runs_when_it_is_back(play, wire):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="0.5")
         with stage.client(daemon) as client:
@@ -83,4 +86,4 @@ async def test_a_global_cancel_while_the_broker_is_away_runs_when_it_is_back(pla
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import pytest
 import pytest_twisted
 
 from txtrader.model.order import Side
-from txtrader.testing.frames import tws_fields
+
+WIRES = ("tws", "cqg")
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50", "tif": "GTC"}
 
 
-def lose_orders(frame: bytes):
-    """Lose what the daemon sends about orders; heartbeats pass."""
-    return () if tws_fields(frame)[:1] == ["3"] else ((0.0, frame),)
-
-
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_lost_replace_is_pending_and_ends_as_the_broker_has_it(play):
+async def test_a_lost_replace_is_pending_and_ends_as_the_broker_has_it(play, wire):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="0.5")
         with stage.client(daemon) as client:
             record = client.call("submit_order", ORDER)
-            stage.do(setattr, stage.proxy.upstream, "frames", lose_orders)
+            stage.do(
+                setattr,
+                stage.proxy.upstream,
+                "frames",
+                lambda frame: () if stage.is_order_request(frame, "replace") else ((0.0, frame),),
+            )
             pending = client.call("modify_order", record["id"], {"limit_price": "99.00"})
             # Still open, or asked about meanwhile and found unchanged; the new price is assumed in neither case.
             assert pending["status"] in ("PendingReplace", "Unknown", "New"), pending
@@ -34,11 +37,12 @@ async def test_a_lost_replace_is_pending_and_ends_as_the_broker_has_it(play):
         stage.check(daemon)
         assert stage.witness.only(record["id"]).history == ["accepted"], "it was not sent again"
 
-    await play(script)
+    await play(script, wire=wire)
 
 
+@pytest.mark.parametrize("wire", WIRES)
 @pytest_twisted.ensureDeferred
-async def test_a_fill_at_the_old_price_while_the_replace_is_under_way_counts(play):
+async def test_a_fill_at_the_old_price_while_the_replace_is_under_way_counts(play, wire):
     def script(stage):
         daemon = stage.start_daemon(TIMEOUT_ORDER="2")
         with stage.client(daemon) as client:
@@ -47,7 +51,7 @@ async def test_a_fill_at_the_old_price_while_the_replace_is_under_way_counts(pla
                 setattr,
                 stage.proxy.upstream,
                 "frames",
-                lambda frame: ((0.5 if tws_fields(frame)[:1] == ["3"] else 0.0, frame),),
+                lambda frame: ((0.5 if stage.is_order_request(frame, "replace") else 0.0, frame),),
             )
             client.send_line(f'@m modify_order {record["id"]} {{"limit_price": "99.00"}}')
             client.drain()
@@ -58,4 +62,4 @@ async def test_a_fill_at_the_old_price_while_the_replace_is_under_way_counts(pla
         assert daemon.terminate() == 0
         stage.check(daemon)
 
-    await play(script)
+    await play(script, wire=wire)

@@ -59,6 +59,9 @@ WIRES: dict[str, dict[str, str]] = {
 
 _TWS_ORDER_NEWS = frozenset({"3", "5", "11", "59"})  # orderStatus, openOrder, execDetails, commission report
 
+_TWS_REQUESTS = {"new": "3", "replace": "3", "cancel": "4"}
+_CQG_REQUESTS = {"new_order": "new", "modify_order": "replace", "cancel_order": "cancel"}
+
 QUICK = {
     "HEARTBEAT": "0.5",
     "RECONNECT_MIN": "0.1",
@@ -197,9 +200,20 @@ class Stage:
     def is_order_news(self, frame: bytes) -> bool:
         """Tell whether a frame from the broker says something of an order or a fill."""
         if self.wire == "cqg":
-            return any(name == "order_statuses" for name, _ in cqg_parts(frame))
+            return any(
+                name == "order_statuses"
+                or (name == "information_reports" and part.HasField("historical_orders_report"))
+                for name, part in cqg_parts(frame)
+            )
         fields = tws_fields(frame)
         return bool(fields) and fields[0] in _TWS_ORDER_NEWS
+
+    def is_order_request(self, frame: bytes, *kinds: str) -> bool:
+        """Tell whether a frame to the broker asks for one of `new`, `replace`, `cancel`; TWS has one word for two."""
+        if self.wire == "cqg":
+            requests = [part for name, part in cqg_parts(frame) if name == "order_requests"]
+            return any(kind in kinds and one.HasField(name) for one in requests for name, kind in _CQG_REQUESTS.items())
+        return tws_fields(frame)[:1] in [[_TWS_REQUESTS[kind]] for kind in kinds]
 
     def restart_broker(self) -> None:
         """Let the broker be another process: what it keeps for a session is gone, orders are not."""
