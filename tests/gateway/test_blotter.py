@@ -221,3 +221,19 @@ def test_a_correction_of_what_was_never_heard_of_opens_a_filled_order_again() ->
     assert blotter.orders["TX-1"].status is S.FILLED
     blotter.apply_update(working, 6, asked_at=5)
     assert (blotter.orders["TX-1"].status, blotter.orders["TX-1"].filled) == (S.PARTIALLY_FILLED, 80)
+
+
+def test_two_brokers_may_call_their_executions_the_same() -> None:
+    theirs = order(id="TX-2", order_ref="TX-2", mode="fix", account="F1", permid="800")
+    blotter = book(order(status=S.NEW), theirs)
+    foreign = {"mode": "fix", "account": "F1", "permid": "800", "order_ref": "TX-2"}
+    blotter.apply_execution(fill("1", 40), 2)
+    blotter.apply_execution(fill("1", 30, **foreign), 3)
+    assert (blotter.orders["TX-1"].filled, blotter.orders["TX-2"].filled) == (40, 30)
+    for _ in range(2):  # each is known again by its own name
+        assert blotter.apply_execution(fill("1", 40), 4).executions == ()
+        assert blotter.apply_execution(fill("1", 30, **foreign), 5).executions == ()
+    blotter.apply_commission(CommissionReport(exec_id="1", mode="fix", commission=Decimal(2), currency="EUR"), 6)
+    assert blotter.executions["1"].commission is None and blotter.executions["1@fix"].commission == 2
+    blotter.apply_execution(fill("2", 0, exec_type=ExecType.BUST, replaces="1", **foreign), 7)
+    assert (blotter.orders["TX-1"].filled, blotter.orders["TX-2"].filled) == (40, 0)

@@ -245,6 +245,7 @@ class Blotter:
 
     def apply_execution(self, execution: Execution, now: int) -> Change:
         """Apply one fill, correction or bust; a repeated one changes nothing."""
+        execution = self._named_apart(execution)
         known = self.executions.get(execution.exec_id)
         if known is not None:
             return self._repeated(known, execution)
@@ -295,6 +296,23 @@ class Blotter:
         orders = change.orders or (adopted.orders if adopted else ())
         return msgspec.structs.replace(change, orders=orders, executions=(execution,), ledger=ledger)
 
+    def execution_id(self, mode: str, exec_id: str) -> str:
+        """Return what an execution is called here: as its broker calls it, unless another broker's is called so."""
+        qualified = f"{exec_id}@{mode}"
+        namesake = self.executions.get(exec_id)
+        if qualified in self.executions or (namesake is not None and namesake.mode != mode):
+            return qualified
+        return exec_id
+
+    def _named_apart(self, execution: Execution) -> Execution:
+        mode, replaces = execution.mode, execution.replaces
+        exec_id = self.execution_id(mode, execution.exec_id)
+        mended = None if replaces is None else self.execution_id(mode, replaces)
+        older = tuple(self.execution_id(mode, one) for one in execution.supersedes)
+        if (exec_id, mended, older) == (execution.exec_id, replaces, execution.supersedes):
+            return execution
+        return msgspec.structs.replace(execution, exec_id=exec_id, replaces=mended, supersedes=older)
+
     def _repeated(self, known: Execution, execution: Execution) -> Change:
         if (known.shares, known.price) == (execution.shares, execution.price) or known.exec_id in self._contradicted:
             return Change()
@@ -304,10 +322,11 @@ class Blotter:
 
     def apply_commission(self, report: CommissionReport, now: int) -> Change:
         """Apply what an execution cost; kept for it when it has not come yet."""
-        execution = self.executions.get(report.exec_id)
+        exec_id = self.execution_id(report.mode, report.exec_id)
+        execution = self.executions.get(exec_id)
         if execution is None:
             if report.commission is not None:
-                self._early_commissions[report.exec_id] = report
+                self._early_commissions[exec_id] = report
                 if len(self._early_commissions) > _MOST_EARLY:
                     del self._early_commissions[next(iter(self._early_commissions))]
             return Change()
@@ -315,7 +334,7 @@ class Blotter:
         changed = msgspec.structs.replace(execution, **fields)
         if changed == execution:
             return Change()
-        self.executions[report.exec_id] = changed
+        self.executions[exec_id] = changed
         order = self.orders.get(changed.order_id or "")
         if order is None:
             return Change(executions=(changed,))

@@ -232,7 +232,7 @@ class Reconciler:
             if found is not None:
                 named.add(found.id)
         for execution in snapshot.executions:
-            known = link.blotter.executions.get(execution.exec_id)
+            known = link.blotter.executions.get(link.blotter.execution_id(link.mode, execution.exec_id))
             if known is not None and known.order_id is not None:
                 named.add(known.order_id)
         missing: list[str] = []
