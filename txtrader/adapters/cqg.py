@@ -109,7 +109,7 @@ class CqgAdapter:
         self.budget = LogonBudget(options.budget_file, options.logons_a_day, now_ns)
         self.instruments = Instruments(mode, self._connected, options.timeout_symbol, self._rolled, self._changed)
         self.market = MarketLines(mode, sink, now_ns, self.instruments)
-        self.books = Books(mode, sink, now_ns, self.instruments)
+        self.books = Books(mode, sink, now_ns, self.instruments, options.accounts)
         self.history = History(self._connected, self.instruments, options.timeout_bars)
         self.orders = Orders(
             mode,
@@ -282,6 +282,8 @@ class CqgAdapter:
         if reports:
             self.books.learn_accounts(reports)
             self._accounts_of = self._options.user
+        if not is_restored:
+            self._ask_balances(connection)
         self._log.info(
             "{mode}: {how} CQG, {count} account(s)",
             mode=self._mode,
@@ -295,6 +297,21 @@ class CqgAdapter:
         reason = "session restored" if is_restored else "logged on"
         self._tell_link(LinkState.CONNECTED, reason, session=session, login="ok", data_lost=self._logins > 1)
         self._logons_over(None)
+
+    def _ask_balances(self, connection: Connection) -> None:
+        """Ask for the last statement's money, once a logon: CQG answers that only a hundred times a day."""
+        request = message_class("trading_account_2.LastStatementBalancesRequest")()
+        asked = connection.ask(
+            self._options.timeout_default, priority=Priority.ACCOUNT, last_statement_balances_request=request
+        )
+        asked.addCallbacks(
+            self.books.balances,
+            lambda failure: self._log.warn(
+                "{mode}: no balances of the last statement: {reason}",
+                mode=self._mode,
+                reason=failure.getErrorMessage(),
+            ),
+        )
 
     def _no_accounts(self, connection: Connection, failure: Failure, is_restored: bool) -> None:
         if connection is not self._connection or not connection.is_ready:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from txtrader.adapters.cqg_accounts import AccountChoice
 from txtrader.adapters.cqg_instruments import Instruments
 from txtrader.dialects.cqg.contracts import Contract
 from txtrader.gateway.adapter import AdapterSink
@@ -34,6 +35,17 @@ _KEYS = {
     "mvo": "OptionMarketValue",
     "yesterday_balance": "PreviousDayEquityWithLoanValue",
 }
+_STATEMENT = {
+    "balance": "StatementBalance",
+    "total_value": "StatementTotalValue",
+    "ote": "StatementOte",
+    "upl": "StatementUnrealizedPnL",
+    "mvo": "StatementMvo",
+    "cash_excess": "StatementCashExcess",
+    "collateral": "Collateral",
+    "initial_margin": "StatementInitialMargin",
+}
+"""Of the last statement: CQG's field -> ours."""
 _WORTH = ("current_balance", "ote", "mvo", "mvf")
 """What an account would be worth if all was closed now: cash, open trade equity, market values."""
 _ASKED = (*_KEYS, "mvf")
@@ -49,7 +61,15 @@ class _Lot(msgspec.Struct, frozen=True):
 class Books:
     """What the accounts hold and are worth, as CQG tells it."""
 
-    def __init__(self, mode: str, sink: AdapterSink, now_ns: Callable[[], int], instruments: Instruments) -> None:
+    def __init__(
+        self,
+        mode: str,
+        sink: AdapterSink,
+        now_ns: Callable[[], int],
+        instruments: Instruments,
+        choice: AccountChoice = AccountChoice(),  # noqa: B008  it is immutable
+    ) -> None:
+        self._choice = choice
         self._mode = mode
         self._sink = sink
         self._now_ns = now_ns
@@ -73,6 +93,7 @@ class Books:
             for series in brokerage.sales_series
             for account in series.accounts
             if not account.is_unauthorized
+            and self._choice.takes(brokerage.id, series.number, account.brokerage_account_number)
         ]
         texts = [row.brokerage_account_number for row in rows]
         self._names = {
@@ -84,6 +105,14 @@ class Books:
         self._ids = {name: number for number, name in self._names.items()}
         self.accounts = tuple(self._ids)
         self._sink.accounts_changed(self._mode, self.accounts)
+
+    def put_accounts(self, subscription: Any) -> None:
+        """Write into a trade subscription whose trading it is about."""
+        self._choice.put_into(subscription, self._ids)
+
+    def is_ours(self, account_id: int) -> bool:
+        """Tell whether an account is one that was chosen; before the list is known it may be."""
+        return not self._names or account_id in self._names
 
     def account_id(self, account: str) -> int | None:
         """Return CQG's number of an account."""
@@ -155,6 +184,8 @@ class Books:
 
     def summary(self, message: Any) -> None:
         """Take the figures of an account that changed; those that became empty are told as such."""
+        if not self.is_ours(message.account_id):
+            return
         if message.HasField("currency"):
             self._currencies[message.account_id] = message.currency
         for descriptor, value in message.ListFields():
@@ -169,6 +200,16 @@ class Books:
                 self._worth.get(message.account_id, {}).pop(_NAMES[field], None)
         self._tell_worth(message.account_id)
 
+    def balances(self, reports: list[Any]) -> None:
+        """Take the money of the last statement, a row for each account and currency."""
+        for report in reports:
+            for row in report.last_statement_balances_report.balances:
+                if row.deleted or not self.is_ours(row.account_id):
+                    continue
+                for name, key in _STATEMENT.items():
+                    text = plain_text(number_of(getattr(row, name)))
+                    self._tell(row.account_id, key, text, row.currency)
+
     def _tell_worth(self, account_id: int) -> None:
         """Tell the net liquidation value, which CQG does not name: our sum of its parts, once the cash is known."""
         parts = self._worth.get(account_id, {})
@@ -177,14 +218,11 @@ class Books:
 
     def _figure(self, account_id: int, name: str, text: str) -> None:
         key = _KEYS.get(name) or "".join(word.capitalize() for word in name.split("_"))
+        self._tell(account_id, key, text, self._currencies.get(account_id))
+
+    def _tell(self, account_id: int, key: str, text: str, currency: str | None) -> None:
         self._sink.account_changed(
-            AccountValue(
-                account=self.account(account_id),
-                mode=self._mode,
-                key=key,
-                value=text,
-                currency=self._currencies.get(account_id),
-            )
+            AccountValue(account=self.account(account_id), mode=self._mode, key=key, value=text, currency=currency)
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from txtrader.adapters.cqg_accounts import AccountChoice
 from txtrader.adapters.cqg_history import PERIODS
 from txtrader.dialects.cqg.orders import DURATIONS, TYPES
 from txtrader.gateway.adapter import Capabilities
@@ -45,6 +46,7 @@ class CqgOptions(msgspec.Struct, frozen=True, kw_only=True):
     logons_a_day: int = 200
     message_rate: float = 90.0
     order_rate: float = 10.0
+    accounts: AccountChoice = AccountChoice()
     logs_messages: bool = False
 
     @property
@@ -72,6 +74,7 @@ def options_from(settings: Any) -> CqgOptions:
         reconnect=Backoff(minimum=settings.reconnect_min, maximum=settings.reconnect_max),
         budget_file=os.path.join(settings.data_dir, "cqg-logons"),
         order_rate=settings.cqg_order_rate,
+        accounts=AccountChoice.from_words(settings.cqg_accounts or ()),
         logs_messages=settings.log_api_messages,
     )
 

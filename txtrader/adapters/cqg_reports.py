@@ -25,7 +25,7 @@ from txtrader.model.order import OrderUpdate
 from txtrader.net.pacing import Priority
 from txtrader.net.pending import all_of
 from txtrader.wire.cqg.schema import ClientMsg, message_class
-from txtrader.wire.cqg.words import Publication, Scope
+from txtrader.wire.cqg.words import Scope
 
 __all__ = ["Reports"]
 
@@ -94,6 +94,8 @@ class Reports:
 
     def order_status(self, message: Any, connection: Any) -> None:
         """Take a chain: a part of the snapshot that is being read, or news."""
+        if not self._books.is_ours(message.account_id):
+            return
         reading = self._reading
         if reading is not None and message.is_snapshot and reading.number in message.subscription_ids:
             self._collect(reading, message, connection)
@@ -102,6 +104,8 @@ class Reports:
 
     def position_status(self, message: Any, connection: Any) -> None:
         """Take a position likewise."""
+        if not self._books.is_ours(message.account_id):
+            return
         reading = self._reading
         if reading is not None and message.is_snapshot and reading.number in message.subscription_ids:
             reading.holdings.take(message, connection)
@@ -148,6 +152,8 @@ class Reports:
             self._drop(former, connection)
         for report in history:
             for message in report.historical_orders_report.order_statuses:
+                if not self._books.is_ours(message.account_id):
+                    continue
                 self._learn(message, connection)
                 self._collect(reading, message, connection)
         positions = self._books.take_over(reading.holdings)
@@ -184,7 +190,7 @@ class Reports:
         message = ClientMsg()
         request = message.trade_subscriptions.add(id=number, subscribe=True)
         request.subscription_scopes.extend(_SCOPES)
-        request.publication_type = int(Publication.ALL_AUTHORIZED)
+        self._books.put_accounts(request)
         request.account_summary_parameters.requested_fields.extend(SUMMARY_FIELDS)
         return message
 

@@ -440,6 +440,11 @@ class BrokerLink:
 
     def accounts_changed(self, mode: str, accounts: Sequence[str]) -> None:
         """Take the accounts of the login."""
+        shared = [account for account in accounts if self.books.mode_of.get(account, mode) != mode]
+        if shared:
+            names = ", ".join(shared)
+            self.remark("error", "account-shared", f"another broker has accounts of the same name: {names}; not taken")
+            accounts = [account for account in accounts if account not in shared]
         if self.books.set_accounts(mode, accounts):
             data = {"accounts": list(accounts), "mode": mode}
             self._kept(self._stream.publish("accounts", "account", mode, data, account=_EVERY_ACCOUNT))

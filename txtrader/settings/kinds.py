@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 __all__ = [
     "Parse",
+    "account_choice",
     "boolean",
     "choice",
     "clock_time",
@@ -40,6 +41,7 @@ Parse = Callable[[str], T]
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
+_LEVEL = re.compile(r"series:[0-9]{1,9}/[A-Za-z0-9_.-]{1,32}|brokerage:[0-9]{1,9}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -184,6 +186,18 @@ def word(text: str) -> str:
     if len(text) > 64 or not _WORD.fullmatch(text):
         raise ValueError("write letters, digits and _ . - only, at most 64")
     return text
+
+
+def account_choice(text: str) -> tuple[str, ...]:
+    """Read account names separated by commas, or `series:BROKERAGE/NUMBER`, or `brokerage:ID`."""
+    if text.startswith(("series:", "brokerage:")):
+        if not _LEVEL.fullmatch(text):
+            raise ValueError("write series:BROKERAGE/NUMBER or brokerage:ID")
+        return (text,)
+    found = words()(text)
+    for name in found:
+        word(name)
+    return found
 
 
 def path(text: str) -> str:

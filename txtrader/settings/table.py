@@ -245,6 +245,10 @@ class SettingsTable:
     )
     cqg_private_label = _given(kinds.text, "WebAPITest", "The private label that CQG gave; WebAPITest is its demo's.")
     cqg_client_app_id = _given(kinds.text, "WebAPITest", "The application id that CQG gave; WebAPITest is its demo's.")
+    cqg_accounts = _maybe(
+        kinds.account_choice,
+        "Only these accounts: names with commas, `series:BROKERAGE/NUMBER` or `brokerage:ID`; else all of the login.",
+    )
     cqg_order_rate = _given(
         kinds.number(1, 1000), "10", "Order requests to CQG for each account; it refuses more than 10.", unit="1/s"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.endpoints.cqg.contract_messages import put_listing
 from txtrader.exsim.endpoints.cqg.listings import short_name
+from txtrader.exsim.endpoints.cqg.options import BROKERAGE
 from txtrader.exsim.endpoints.cqg.status_messages import status_message
 from txtrader.exsim.records import Listing
 from txtrader.wire.cqg.words import BrokerageType, ExecInstruction, InfoStatus
@@ -20,7 +21,6 @@ __all__ = ["Answers", "Refused"]
 _DAY = 86_400_000_000_000
 _MOST_DAYS_BACK = 30
 _MILLISECOND = 1_000_000
-_BROKERAGE, _SERIES = 1, "1"
 
 
 class Refused(Exception):
@@ -55,11 +55,14 @@ class Answers:
     # -- accounts and money
 
     def _accounts(self, request: Any, report: Any) -> None:
-        brokerage = report.accounts_report.brokerages.add(id=_BROKERAGE, name="SIM", type=int(BrokerageType.SIM))
-        series = brokerage.sales_series.add(number=_SERIES, name="Simulation")
+        brokerage = report.accounts_report.brokerages.add(id=BROKERAGE, name="SIM", type=int(BrokerageType.SIM))
+        made: dict[str, Any] = {}
         today = self._today()
         for account in self._endpoint.all_accounts:
-            entry = series.accounts.add(
+            number = self._endpoint.series_of(account)
+            if number not in made:
+                made[number] = brokerage.sales_series.add(number=number, name=f"Simulation {number}")
+            entry = made[number].accounts.add(
                 account_id=self._endpoint.account_id(account),
                 brokerage_account_number=account,
                 name=account,
@@ -95,7 +98,7 @@ class Answers:
     def _rates(self, request: Any, report: Any) -> None:
         figures = self._venue.figures(self._endpoint.accounts[0])
         rows = report.currency_rates_report.brokerage_currency_rates.add(
-            brokerage_id=_BROKERAGE, statement_date=self._today(), master_currency=figures.base_currency
+            brokerage_id=BROKERAGE, statement_date=self._today(), master_currency=figures.base_currency
         )
         rates = {}
         for account in self._endpoint.accounts:

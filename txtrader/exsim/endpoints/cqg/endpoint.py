@@ -135,6 +135,10 @@ class CqgEndpoint(FaultControls):
         """The accounts that clients may use."""
         return tuple(account for account in self.all_accounts if account not in self.revoked)
 
+    def series_of(self, account: str) -> str:
+        """Return the number of an account's sales series."""
+        return self.options.series.get(account, "1")
+
     def account_id(self, account: str) -> int:
         """Return the number of an account: the digits of its name, else its place."""
         digits = "".join(letter for letter in account if letter.isdigit())

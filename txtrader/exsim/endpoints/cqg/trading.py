@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from txtrader.exsim.endpoints.cqg.chains import Chain, Transaction
+from txtrader.exsim.endpoints.cqg.options import BROKERAGE
 from txtrader.exsim.endpoints.cqg.reference import put_listing
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
 from txtrader.exsim.endpoints.cqg.status_messages import status_message
@@ -61,13 +62,10 @@ class Trading(Service):
             self._tell_status(number, TradeStatus.FAILURE, "scopes are missing, doubled or not offered")
             return
         publication = request.publication_type if request.HasField("publication_type") else Publication.ALL_AUTHORIZED
-        accounts = self.endpoint.accounts
-        if publication == Publication.ACCOUNTS:
-            found = [self.endpoint.account(account_id) for account_id in request.account_ids]
-            if not found or None in found:
-                self._tell_status(number, TradeStatus.INVALID_PUBLICATION_ID, "an account is not known")
-                return
-            accounts = tuple(account for account in found if account is not None)
+        accounts = self._published(request, publication)
+        if not accounts:
+            self._tell_status(number, TradeStatus.INVALID_PUBLICATION_ID, "not every account named is known")
+            return
         fields = tuple(request.account_summary_parameters.requested_fields)
         if Scope.ACCOUNT_SUMMARY in scopes and not fields:
             self._tell_status(number, TradeStatus.FAILURE, "the fields of the account summary are missing")
@@ -82,6 +80,20 @@ class Trading(Service):
             since = timestamp_ns(request.last_order_update_utc_timestamp)
         self._send_snapshots(subscription, since, has_orders=not request.skip_orders_snapshot)
         self._subscriptions[number] = subscription
+
+    def _published(self, request: Any, publication: int) -> tuple[str, ...]:
+        """Return the accounts that a subscription is about; none where a part of what it names is not known."""
+        accounts = self.endpoint.accounts
+        if publication == Publication.ACCOUNTS:
+            found = [self.endpoint.account(account_id) for account_id in request.account_ids]
+            return () if None in found else tuple(account for account in found if account is not None)
+        if publication == Publication.ALL_AUTHORIZED:
+            return accounts
+        if publication not in (Publication.BROKERAGE, Publication.SALES_SERIES) or request.brokerage_id != BROKERAGE:
+            return ()
+        if publication == Publication.BROKERAGE:
+            return accounts
+        return tuple(one for one in accounts if self.endpoint.series_of(one) == request.sales_series_number)
 
     def _over_limit(self, subscription: _Subscription) -> tuple[TradeStatus, str] | None:
         others = [one for one in self._subscriptions.values() if one.number != subscription.number]
