@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from txtrader.wire.cqg.schema import ClientMsg, ServerMsg
+from txtrader.wire.cqg.session import ClientSession as CqgClientSession
+from txtrader.wire.cqg.session import ServerSession as CqgServerSession
 from txtrader.wire.line import LineSession
 from txtrader.wire.tws.client import ClientSession
 from txtrader.wire.tws.message import Message
@@ -124,3 +127,103 @@ tws_client = Case(
 )
 
 CASES = [line, tws_server, tws_client]
+
+
+class MessageCase(msgspec.Struct, kw_only=True):
+    """One role of a protocol that its transport has cut into messages already, such as those over a WebSocket.
+
+    `opening` brings the session to where it may send; `messages` are a sound conversation, all of which but `silent`
+    of them make an event; `garbage` breaks the protocol.  `begin` is done before, `react` answers what the peer waits
+    for.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    opening: list[bytes]
+    messages: list[bytes]
+    silent: int
+    garbage: bytes
+    sendable: Any
+    unsendable: Any
+    begin: Callable[[Any], None] = lambda session: None
+    react: Callable[[Any, Any], None] = lambda session, event: None
+
+
+def cqg_logon() -> Any:
+    message = ClientMsg()
+    logon = message.logon
+    logon.user_name, logon.password, logon.private_label = "trader", "secret", "WebAPITest"
+    logon.client_app_id, logon.client_version = "WebAPITest", "1"
+    logon.protocol_version_major, logon.protocol_version_minor = 2, 230
+    return message
+
+
+def cqg_logon_result() -> Any:
+    message = ServerMsg()
+    result = message.logon_result
+    result.result_code, result.base_time = 0, "2026-11-20T00:00:00"
+    result.protocol_version_major, result.protocol_version_minor = 2, 230
+    result.server_time = 0
+    return message
+
+
+def cqg_ping(kind: Any) -> Any:
+    message = kind()
+    message.ping.token, message.ping.ping_utc_time = "7", 1000
+    return message
+
+
+def cqg_request(number: int) -> Any:
+    message = ClientMsg()
+    message.information_requests.add(id=number).symbol_resolution_request.symbol = "EP"
+    return message
+
+
+def cqg_report(number: int) -> Any:
+    message = ServerMsg()
+    message.information_reports.add(id=number, status_code=104)
+    return message
+
+
+def cqg_quote(price: int) -> Any:
+    message = ServerMsg()
+    message.real_time_market_data.add(contract_id=1).quotes.add(type=0, scaled_price=price)
+    return message
+
+
+def cqg_admit(session: Any, event: Any) -> None:
+    if event.HasField("logon"):
+        session.send(cqg_logon_result())
+
+
+cqg_server = MessageCase(
+    name="cqg-server",
+    make=lambda: CqgServerSession(lambda: 1_795_000_000_000_000_000, 30.0),
+    opening=[cqg_logon().SerializeToString()],
+    messages=[
+        message.SerializeToString()
+        for message in (cqg_logon(), cqg_request(1), cqg_ping(ClientMsg), cqg_request(2), cqg_request(3))
+    ],
+    silent=1,
+    garbage=cqg_logon().SerializeToString(),  # a second logon
+    sendable=cqg_report(1),
+    unsendable=ServerMsg(information_reports=[{}]),
+    react=cqg_admit,
+)
+
+cqg_client = MessageCase(
+    name="cqg-client",
+    make=lambda: CqgClientSession(lambda: 1_795_000_000_000_000_000, 30.0),
+    opening=[cqg_logon_result().SerializeToString()],
+    messages=[
+        message.SerializeToString()
+        for message in (cqg_logon_result(), cqg_report(1), cqg_quote(5), cqg_ping(ServerMsg), cqg_quote(6))
+    ],
+    silent=1,
+    garbage=b"\xff\xff no message",
+    sendable=cqg_request(1),
+    unsendable=ClientMsg(),
+    begin=lambda session: session.send(cqg_logon()),
+)
+
+MESSAGE_CASES = [cqg_server, cqg_client]

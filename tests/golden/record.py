@@ -1,12 +1,13 @@
-"""Record conversations of real clients with the simulated TWS: `python tests/golden/record.py` writes `tws/*.txt`.
+"""Record conversations of real clients with the simulator: `python tests/golden/record.py` writes the text files.
 
 A file begins with lines of `#` (what was recorded, with what); then each line is `>` (client to server) or `<` and the
-bytes of one read, in hex.  The clients are not ours, so the client's half is golden; the server's half is what they
-accepted.
+bytes of one read (over CQG of one message), in hex.  The clients are not ours, so the client's half is golden; the
+server's half is what they accepted.  CQG's client has its own transport, and message classes that are ours.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from decimal import Decimal
@@ -23,14 +24,17 @@ from twisted.internet.defer import Deferred, ensureDeferred  # noqa: E402
 from twisted.internet.utils import getProcessOutputAndValue  # noqa: E402
 
 from txtrader.exsim.demo import make_demo_venue  # noqa: E402
+from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions  # noqa: E402
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions  # noqa: E402
 from txtrader.exsim.records import Terms  # noqa: E402
 from txtrader.model.instrument import SecType  # noqa: E402
 from txtrader.model.order import OrderType, Side  # noqa: E402
+from txtrader.testing.frames import WebSocketSplitter, cqg_bodies  # noqa: E402
 from txtrader.testing.proxy import FaultProxy  # noqa: E402
 
 reactor: Any = _reactor
-HERE = Path(__file__).parent / "tws"
+HERE = Path(__file__).parent
+CQG_SCRIPT = HERE.parent / "exsim" / "clients" / "cqg_script.py"
 
 IB_ASYNC = """
 import sys, ib_async
@@ -125,12 +129,40 @@ async def record(name: str, script: str, what: str) -> None:
     await proxy.stop()
     await endpoint.stop()
     venue.stop()
-    HERE.mkdir(exist_ok=True)
-    header = [f"# {what}", "# with the simulated TWS of this project, on loopback; accounts and figures are made up"]
-    (HERE / f"{name}.txt").write_text("\n".join([*header, *lines]) + "\n")
+    write(f"tws/{name}", what, lines)
+
+
+async def record_cqg(dialect: int) -> None:
+    """Run the plain client of one generation against a simulated CQG of its own and write the messages."""
+    venue = make_demo_venue(reactor, time.time_ns, 7, pace="none")
+    venue.start()
+    endpoint = CqgEndpoint(venue, reactor, options=CqgOptions(user="walker", password="w", handshake_delay=0.05))
+    proxy = FaultProxy(reactor, "127.0.0.1", await endpoint.start(), splitters=(WebSocketSplitter, WebSocketSplitter))
+    lines: list[str] = []
+    for mark, taps in ((">", proxy.upstream_taps), ("<", proxy.downstream_taps)):
+        taps.append(lambda piece, mark=mark: lines.extend(f"{mark} {body.hex()}" for body in cqg_bodies(piece)))
+    port = await proxy.start()
+    arguments = [str(CQG_SCRIPT), f"ws://127.0.0.1:{port}/", str(dialect)]
+    _, err, code = await getProcessOutputAndValue(sys.executable, arguments, env=os.environ, reactor=reactor)
+    assert code == 0, err.decode()
+    await proxy.stop()
+    await endpoint.stop()
+    venue.stop()
+    write(f"cqg/plain_{dialect}", f"websockets {version('websockets')}, a client of generation {dialect}", lines)
+
+
+def write(name: str, what: str, lines: list[str]) -> None:
+    header = [f"# {what}", "# with the simulator of this project, on loopback; accounts and figures are made up"]
+    path = HERE / f"{name}.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([*header, *lines]) + "\n")
 
 
 async def main() -> None:
+    for dialect in (1, 2):
+        await record_cqg(dialect)
+    if sys.argv[1:] == ["cqg"]:
+        return
     await record("ib_async", IB_ASYNC, f"ib_async {version('ib_async')}, negotiated 178, its own session")
     await record("ibapi", IBAPI, f"ibapi {version('ibapi')} with its own threads, negotiated 157")
 

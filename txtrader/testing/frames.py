@@ -18,6 +18,7 @@ __all__ = [
     "TwsClientSplitter",
     "TwsServerSplitter",
     "WebSocketSplitter",
+    "cqg_bodies",
     "cqg_parts",
     "tws_fields",
 ]
@@ -121,23 +122,28 @@ def _websocket_sizes(data: bytes | bytearray) -> tuple[int, int]:
     return head, 0 if len(data) < head else size
 
 
-def cqg_parts(piece: bytes) -> list[tuple[str, Any]]:
-    """Return the parts of the CQG message in one WebSocket frame, by name; anything else has none."""
+def cqg_bodies(piece: bytes) -> list[bytes]:
+    """Return the CQG message in one WebSocket frame, unmasked; anything else has none."""
     if len(piece) < 2 or piece[0] != 0x82:
         return []
     head, size = _websocket_sizes(piece)
     body = piece[head : head + size]
-    is_client = bool(piece[1] & 0x80)
-    if is_client:
+    if piece[1] & 0x80:
         mask = piece[head - 4 : head]
         body = bytes(byte ^ mask[place % 4] for place, byte in enumerate(body))
-    message = (ClientMsg if is_client else ServerMsg).FromString(body)
+    return [body]
+
+
+def cqg_parts(piece: bytes) -> list[tuple[str, Any]]:
+    """Return the parts of the CQG message in one WebSocket frame, by name; anything else has none."""
     found: list[tuple[str, Any]] = []
-    for descriptor, value in message.ListFields():
-        if hasattr(value, "DESCRIPTOR"):
-            found.append((descriptor.name, value))
-        else:
-            found += [(descriptor.name, one) for one in value]
+    for body in cqg_bodies(piece):
+        message = (ClientMsg if piece[1] & 0x80 else ServerMsg).FromString(body)
+        for descriptor, value in message.ListFields():
+            if hasattr(value, "DESCRIPTOR"):
+                found.append((descriptor.name, value))
+            else:
+                found += [(descriptor.name, one) for one in value]
     return found
 
 

@@ -71,6 +71,7 @@ class _Session:
         self._inbox: deque[bytes] = deque()
         self._outbox: deque[bytes] = deque()
         self._is_over = False
+        self._violation: str | None = None
         self._deadline: float | None = None
         self._unanswered = 0
         self._pings = 0
@@ -81,7 +82,8 @@ class _Session:
 
     def receive_data(self, data: bytes) -> None:
         """Take one whole WebSocket message."""
-        self._inbox.append(data)
+        if self._violation is None:
+            self._inbox.append(data)
 
     def receive_eof(self) -> None:
         """Take the end of the peer's messages."""
@@ -89,18 +91,30 @@ class _Session:
 
     def next_event(self) -> Any | None:
         """Return the next message that holds more than pings, None when there is none; raises RemoteProtocolError."""
-        while self._inbox:
-            data = self._inbox.popleft()
-            message = self._incoming()
-            try:
-                message.ParseFromString(data)
-            except DecodeError:
-                raise RemoteProtocolError(f"{len(data)} bytes that are no {self._incoming.__name__}") from None
-            self._check(message)
-            has_more = self._take_pings(message)
-            if has_more:
-                return message
+        inbox = self._inbox
+        while inbox:
+            event = self._read(inbox.popleft())
+            if event is not None:
+                return event
         return None
+
+    def _read(self, data: bytes) -> Any | None:
+        """Return what a message holds besides pings, None where that is nothing."""
+        message = self._incoming()
+        try:
+            message.ParseFromString(data)
+            self._check(message)
+        except DecodeError:
+            raise self._broken(f"{len(data)} bytes that are no {self._incoming.__name__}") from None
+        except RemoteProtocolError as error:
+            raise self._broken(error.message) from None
+        return message if self._take_pings(message) else None
+
+    def _broken(self, why: str) -> RemoteProtocolError:
+        """Take nothing more: what follows a violation means nothing."""
+        self._violation = why
+        self._inbox.clear()
+        return RemoteProtocolError(why)
 
     def data_to_send(self) -> bytes:
         """Return and forget the next message to send, b"" when there is none."""
@@ -219,22 +233,17 @@ class ClientSession(_Session):
             raise LocalProtocolError("not logged on")
         self._queue(message)
 
-    def next_event(self) -> Any | None:
-        """Return the next ServerMsg or MarketDataMsg, None when there is none; raises RemoteProtocolError."""
-        inbox = self._inbox
-        if inbox and self.is_logged_on:
-            data = inbox[0]
-            if len(data) > 2 and data[0] == _MARKET_DATA:
-                size, start = data[1], 2
-                if size > 127:
-                    size, start = (size & 127) | data[2] << 7, 3  # two bytes of varint; a third one fails the test
-                if start + size == len(data):
-                    inbox.popleft()
-                    try:
-                        return MarketDataMsg.FromString(data[start:])
-                    except DecodeError:
-                        raise RemoteProtocolError(f"{len(data)} bytes that are no ServerMsg") from None
-        return super().next_event()
+    def _read(self, data: bytes) -> Any | None:
+        if self.is_logged_on and len(data) > 2 and data[0] == _MARKET_DATA:
+            size, start = data[1], 2
+            if size > 127:
+                size, start = (size & 127) | data[2] << 7, 3  # two bytes of varint; a third one fails the test
+            if start + size == len(data):
+                try:
+                    return MarketDataMsg.FromString(data[start:])
+                except DecodeError:
+                    raise self._broken(f"{len(data)} bytes that are no ServerMsg") from None
+        return super()._read(data)
 
     def _outgoing(self) -> Any:
         return ClientMsg()
