@@ -230,3 +230,44 @@ async def test_a_compound_that_makes_no_sense_is_rejected_whole():
             assert reject.details.text
         assert await desk.look() == {}
         assert world.venue.live_orders() == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_is_parked_and_works_again():
+    async with World() as world:
+        desk = await desk_of(world)
+        new = {**desk.order("rest", 1, 6000)["order"]}
+        desk.client.send("order_requests", request_id=1, new_order={"order": new})
+        assert await desk.look() == {"rest": WORKING}
+
+        def act(kind, name):
+            desk.client.send(
+                "order_requests",
+                request_id=2,
+                **{
+                    kind: {
+                        "order_id": desk.chains["rest"].order_id,
+                        "account_id": ACCOUNT,
+                        "orig_cl_order_id": "rest",
+                        "cl_order_id": name,
+                        "when_utc_timestamp": {"seconds": 1},
+                    }
+                },
+            )
+
+        act("suspend_order", "park")
+        await desk.look()
+        assert desk.statuses[-1].status == SUSPENDED and desk.statuses[-1].transaction_statuses[0].status == 12
+        desk.trade(6000)
+        await desk.look()
+        assert desk.statuses[-1].status == SUSPENDED, "what is parked does not trade"
+        act("suspend_order", "again")
+        (reject,) = [await desk.client.next("order_request_rejects")]
+        assert reject.reject_code == 1020
+        desk.world.venue.mass_cancel(account="DU1000002")
+        act("activate_order", "work")
+        await desk.look()
+        assert desk.statuses[-1].status == WORKING
+        desk.trade(6000)
+        await desk.look()
+        assert desk.statuses[-1].status == FILLED

@@ -474,3 +474,33 @@ def test_a_changed_quantity_does_not_reset_a_trailing_stop():
     assert (stop.stop_price, stop.held) == (D("104.00"), "trigger")
     stage.venue.replace("b", stop.id, Changes(trail_amount=D("2.00")))
     assert stop.stop_price == D("102.50")
+
+
+def test_a_parked_order_is_out_of_the_market_until_it_is_released():
+    stage = Stage()
+    first, second = stage.sell(10, "100.00"), stage.sell(10, "100.00")
+    assert stage.venue.park("nobody", first.id).reason is Reason.UNKNOWN_ORDER
+    assert stage.venue.park(None, first.id) is None
+    assert stage.book()[1] == [("100.00", 10, 1)] and first.is_open
+    assert stage.venue.park(None, first.id).reason is Reason.TOO_LATE
+    assert stage.buy(15, "100.00").filled == 10 and not first.filled
+    stage.venue.mass_cancel(account=A)
+    assert stage.venue.release(first.id) is None
+    assert stage.buy(10, "100.00").filled == 10 and first.status is FILLED
+    assert stage.ear.names("order_parked", "order_activated") == ["order_parked", "order_activated"]
+    assert stage.venue.park(None, second.id).reason is Reason.TOO_LATE
+
+
+def test_a_stop_that_was_elected_works_at_once_when_it_is_released():
+    stage = Stage()
+    stage.sell(1, "101.00")
+    stop = stage.buy(10, "101.00", stop_price=D("100.50"), type=OrderType.STOP_LIMIT)
+    waiting = stage.buy(10, "90.00", stop_price=D("105.00"), type=OrderType.STOP_LIMIT)
+    stage.buy(1, "101.00")
+    assert stop.was_elected and stage.book()[0] == [("101.00", 10, 1)]
+    for order in (stop, waiting):
+        assert stage.venue.park(None, order.id) is None
+    assert stage.book()[0] == []
+    for order in (stop, waiting):
+        assert stage.venue.release(order.id) is None
+    assert stage.book()[0] == [("101.00", 10, 1)] and waiting.held == "trigger"

@@ -37,6 +37,24 @@ class Amendments:
         self._desk.tape.write("cancel", owner, order_id)
         return self._run(owner, order_id, cancel, "cancel_rejected")
 
+    def park(self, owner: str | None, order_id: int) -> Refusal | None:
+        """Take a working order of `owner` (None: of anybody) out of the market until it is released."""
+
+        def park(order: Order) -> Refusal | None:
+            desk = self._desk
+            if order.held in ("parent", "release"):
+                return Refusal(Reason.TOO_LATE, f"order {order_id} does not work")
+            desk.take_out(order)
+            order.held = "release"
+            desk.count_open(order, -order.leaves)
+            desk.touch(order)
+            desk.tape.write("parked", order_id)
+            desk.tell("order_parked", order)
+            return None
+
+        self._desk.tape.write("park", owner, order_id)
+        return self._run(owner, order_id, park, "replace_rejected")
+
     def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
         """Change an order of `owner` (None: of anybody); refused, it stays as it was."""
         self._desk.tape.write("replace", owner, order_id, changes.quantity, changes.limit_price, changes.stop_price)

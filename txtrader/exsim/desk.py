@@ -277,7 +277,7 @@ class Desk:
         if not order.is_open or order.held not in ("parent", "release"):
             return
         order.held = ""
-        if order.terms.type in NEEDS_TRIGGER:
+        if order.terms.type in NEEDS_TRIGGER and not order.was_elected:
             if order.terms.type.is_trailing:
                 self.set_trigger(order)
             order.held = "trigger"

@@ -50,6 +50,9 @@ class OrderListener:
     def commission_charged(self, order: Order, commission: Commission) -> None:
         """Tell what a fill cost."""
 
+    def order_parked(self, order: Order) -> None:
+        """Tell that a working order has left the market until it is released."""
+
     def order_replaced(self, order: Order) -> None:
         """Tell that the order has the new terms that its owner asked for."""
 

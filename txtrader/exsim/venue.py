@@ -208,8 +208,12 @@ class Venue(PublicData):
         """
         return self._desk.submit(owner, terms, accounts if accounts is not None else self.accounts())
 
+    def park(self, owner: str | None, order_id: int) -> Refusal | None:
+        """Take a working order (owner None: anybody's) out of the market until `release`; its place is lost."""
+        return self._amendments.park(owner, order_id)
+
     def release(self, order_id: int) -> Refusal | None:
-        """Put an order that was entered with `is_held` to work."""
+        """Put an order that was entered with `is_held`, or parked since, to work."""
         order = self._desk.orders.get(order_id)
         if order is None:
             return Refusal(Reason.UNKNOWN_ORDER, f"there is no order {order_id}")

@@ -185,6 +185,9 @@ class OrderDesk(OrderListener):
         was_suspended = bool(chain.transactions) and chain.transactions[-1].order_status == Status.SUSPENDED
         self.step(chain, Step.ACK_PLACE if was_suspended else Step.UPDATE)
 
+    def order_parked(self, order: Order) -> None:
+        self.step(self.chain_of(order), Step.SUSPEND)
+
     def order_filled(self, order: Order, fill: Fill) -> None:
         chain = self.chain_of(order)
         self.lots.move(fill)

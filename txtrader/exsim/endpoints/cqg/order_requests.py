@@ -310,7 +310,11 @@ class OrderRequests(Service):
             )
 
     def _suspend_order(self, wanted: Any, request: Any) -> None:
-        raise _Rejected(RejectCode.SEE_TEXT, "a working order cannot be parked here")
+        chain = self._own_chain(wanted.order_id, wanted.account_id)
+        assert chain.order is not None
+        refusal = self.venue.park(None, chain.order.id)
+        if refusal is not None:
+            raise _Rejected(RejectCode.CANNOT_MODIFY_NOW, refusal.text)
 
     def _activate_order(self, wanted: Any, request: Any) -> None:
         chain = self._own_chain(wanted.order_id, wanted.account_id)
