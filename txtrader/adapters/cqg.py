@@ -33,6 +33,7 @@ from txtrader.adapters.cqg_market import MarketLines
 from txtrader.adapters.cqg_options import CqgOptions, capabilities_of, options_from
 from txtrader.adapters.cqg_orders import Orders
 from txtrader.adapters.cqg_reports import Reports
+from txtrader.adapters.linkface import LinkFace
 from txtrader.dialects.cqg.contracts import Contract
 from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument, RemoteProtocolError, Throttled
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice, BrokerSnapshot, LinkState, LinkStatus
@@ -100,8 +101,7 @@ class CqgAdapter:
         self._redirects = 0  # without a logon between them
         self._accounts_of: str | None = None  # whose accounts are known
         self._logins = 0
-        self._status = LinkStatus(mode=mode, state=LinkState.STARTUP, since=now_ns())
-        self._farms: dict[str, tuple[str, str]] = {}
+        self._link = LinkFace(mode, sink, now_ns, reactor.seconds, lambda: self._dialer)
         self._is_stopping = False
         self._is_off = False  # logged off on command: not dialled before a logon on command
         self._logons: list[Deferred[None]] = []
@@ -153,7 +153,7 @@ class CqgAdapter:
             self._dialer.start()
         else:
             self._dialer.start(self.budget.seconds_to_midnight())
-            self._tell_link(LinkState.DISCONNECTED, _USED_UP)
+            self._link.tell(LinkState.DISCONNECTED, _USED_UP)
 
     def stop(self) -> Deferred[None]:
         """Log off and hang up; fires when nothing of the adapter is left ticking."""
@@ -162,7 +162,7 @@ class CqgAdapter:
         connection = self._building
         if connection is None:
             self._close_rooms()
-            self._tell_link(LinkState.SHUTDOWN, "stopped")
+            self._link.tell(LinkState.SHUTDOWN, "stopped")
             return succeed(None)
         over: Deferred[None] = Deferred()
         self._stopped.append(over)
@@ -195,7 +195,7 @@ class CqgAdapter:
         self._dialer.stop()
         connection = self._building
         if connection is None:
-            self._tell_link(LinkState.DISCONNECTED, "logged off on command")
+            self._link.tell(LinkState.DISCONNECTED, "logged off on command")
             return succeed(None)
         over: Deferred[None] = Deferred()
         self._stopped.append(over)
@@ -218,11 +218,11 @@ class CqgAdapter:
 
     def status(self) -> LinkStatus:
         """Say where the link stands now."""
-        return self._status
+        return self._link.status
 
     def _endpoint(self) -> IStreamClientEndpoint:
         options = self._options_now()
-        self._tell_link(LinkState.CONNECTING, f"dialling {options.host}:{options.port}")
+        self._link.tell(LinkState.CONNECTING, f"dialling {options.host}:{options.port}")
         plain: IStreamClientEndpoint
         if isIPAddress(options.host):
             plain = TCP4ClientEndpoint(self._reactor, options.host, options.port)
@@ -248,12 +248,14 @@ class CqgAdapter:
     def _connected(self) -> Connection:
         """Return the connection that questions go to.  Raises BrokerUnavailable while there is none."""
         if self._connection is None or not self._connection.is_ready:
-            raise BrokerUnavailable(f"no working link to CQG ({self._status.reason or self._status.state.value})")
+            raise BrokerUnavailable(
+                f"no working link to CQG ({self._link.status.reason or self._link.status.state.value})"
+            )
         return self._connection
 
     def _dial_failed(self, failure: Failure) -> None:
         self._moved_to = None
-        self._tell_link(LinkState.DISCONNECTED, f"cannot connect: {failure.getErrorMessage()}")
+        self._link.tell(LinkState.DISCONNECTED, f"cannot connect: {failure.getErrorMessage()}")
 
     # --- what the connection tells ---
 
@@ -263,7 +265,7 @@ class CqgAdapter:
         self._token = connection.token
         if not is_restored:
             self.budget.used()
-        self._farms.clear()
+        self._link.forget_farms()
         request = message_class("trading_account_2.AccountsRequest")()
         asked = connection.ask(self._options.timeout_default, priority=Priority.ACCOUNT, accounts_request=request)
         asked.addCallbacks(
@@ -295,7 +297,7 @@ class CqgAdapter:
         self.instruments.opened()
         session = f"{self._mode}-{self._now_ns()}-{self._logins}"
         reason = "session restored" if is_restored else "logged on"
-        self._tell_link(LinkState.CONNECTED, reason, session=session, login="ok", data_lost=self._logins > 1)
+        self._link.tell(LinkState.CONNECTED, reason, session=session, login="ok", data_lost=self._logins > 1)
         self._logons_over(None)
 
     def _ask_balances(self, connection: Connection) -> None:
@@ -325,7 +327,7 @@ class CqgAdapter:
     def fell_silent(self, connection: Connection) -> None:
         """Say that the link is stale; it is hung up right after, and dialled again."""
         self.market.suspect()
-        self._tell_link(LinkState.STALE, "CQG has not answered two pings")
+        self._link.tell(LinkState.STALE, "CQG has not answered two pings")
         connection.pump.abort()
 
     def lost(self, connection: Connection, failure: Failure) -> None:
@@ -340,15 +342,15 @@ class CqgAdapter:
         self._close_rooms()
         if self._is_stopping or self._is_off:
             if self._is_stopping:
-                self._tell_link(LinkState.SHUTDOWN, "stopped")
+                self._link.tell(LinkState.SHUTDOWN, "stopped")
             else:
-                self._tell_link(LinkState.DISCONNECTED, "logged off on command", login=None)
+                self._link.tell(LinkState.DISCONNECTED, "logged off on command", login=None)
             stopped, self._stopped = self._stopped, []
             for over in stopped:
                 over.callback(None)
             return
         wait: float | None = None
-        login = self._status.login if was_ready else None
+        login = self._link.status.login if was_ready else None
         reason = "the connection was lost" if was_ready else "CQG closed the connection before the logon was through"
         if connection.refusal is not None:
             code, text = connection.refusal
@@ -391,7 +393,7 @@ class CqgAdapter:
             reason = f"{reason}; {_USED_UP}"
         self._log.warn("{mode}: {reason}", mode=self._mode, reason=reason)
         self._dialer.again(wait)
-        self._tell_link(LinkState.DISCONNECTED, reason, login=login)
+        self._link.tell(LinkState.DISCONNECTED, reason, login=login)
 
     def _goes_on_to(self, url: str | None) -> bool:
         """Take up a redirect; tells whether it is followed.  Two servers that send each other clients are left."""
@@ -437,13 +439,8 @@ class CqgAdapter:
     def _farm(self, kind: str, is_broken: bool) -> None:
         """Keep apart what CQG says of its data and of its trading side."""
         state = "broken" if is_broken else "ok"
-        if self._farms.get(kind, (kind, "ok")) == (kind, state):
-            return
-        self._farms[kind] = (kind, state)
-        self._status = self._with_farms(self._status)
-        if self._connection is not None:
-            came_back = kind == "trading" and not is_broken
-            self._sink.link_changed(msgspec.structs.replace(self._status, resync=came_back, data_lost=False))
+        if self._link.note_farm(kind, kind, state, unless=(kind, "ok")) and self._connection is not None:
+            self._link.tell_again(resync=kind == "trading" and not is_broken)
 
     def _user_message(self, part: Any) -> None:
         severity = _SEVERITIES.get(part.message_type)
@@ -479,29 +476,6 @@ class CqgAdapter:
                 symbol=instrument.symbol,
             )
         )
-
-    def _with_farms(self, status: LinkStatus) -> LinkStatus:
-        rows = tuple({"name": name, "kind": kind, "state": state} for name, (kind, state) in self._farms.items())
-        return msgspec.structs.replace(status, farms=rows)
-
-    def _tell_link(self, state: LinkState, reason: str, **facts: Any) -> None:
-        old = self._status
-        next_attempt = self._dialer.next_attempt
-        status = LinkStatus(
-            mode=self._mode,
-            state=state,
-            session=facts.pop("session", old.session if state in (LinkState.CONNECTED, LinkState.STALE) else None),
-            reason=reason,
-            since=self._now_ns() if state is not old.state else old.since,
-            attempts=self._dialer.attempts,
-            next_attempt=None
-            if next_attempt is None
-            else self._now_ns() + int((next_attempt - self._reactor.seconds()) * SECOND),
-            login=facts.pop("login", old.login),
-            **facts,
-        )
-        self._status = self._with_farms(status)
-        self._sink.link_changed(self._status)
 
     def _close_rooms(self) -> None:
         self.market.closed()
@@ -584,7 +558,7 @@ class CqgAdapter:
 
     def snapshot(self) -> Deferred[BrokerSnapshot]:
         """Read orders, executions, positions and figures; each whole, or the snapshot fails."""
-        return self.reports.snapshot(self._status.session or "")
+        return self.reports.snapshot(self._link.status.session or "")
 
 
 def _cancelling(timer: Any) -> Callable[[Any], Any]:

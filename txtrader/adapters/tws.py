@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
-import msgspec
 from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
@@ -25,6 +24,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.adapters.linkface import LinkFace
 from txtrader.adapters.tws_books import Books
 from txtrader.adapters.tws_history import History
 from txtrader.adapters.tws_instruments import Instruments
@@ -103,8 +103,7 @@ class TwsAdapter:
         self._connection: Connection | None = None
         self._building: Connection | None = None
         self._logins = 0
-        self._status = LinkStatus(mode=mode, state=LinkState.STARTUP, since=now_ns())
-        self._farms: dict[str, tuple[str, str]] = {}
+        self._link = LinkFace(mode, sink, now_ns, reactor.seconds, lambda: self._dialer)
         self._refusals: deque[float] = deque(maxlen=_MOST_REFUSALS)
         self._is_server_lost = False
         self._is_stopping = False
@@ -184,7 +183,7 @@ class TwsAdapter:
         connection = self._building
         if connection is None:
             self._close_rooms()
-            self._tell_link(LinkState.SHUTDOWN, "stopped")
+            self._link.tell(LinkState.SHUTDOWN, "stopped")
             return succeed(None)
         over: Deferred[None] = Deferred()
         self._stopped.append(over)
@@ -193,14 +192,14 @@ class TwsAdapter:
 
     def status(self) -> LinkStatus:
         """Say where the link stands now."""
-        return self._status
+        return self._link.status
 
     def reload_codes(self) -> None:
         """Read the code table again; a bad file raises ConfigError and the old table stays."""
         self.codes.replace_by(Codes.load(self._options.codes_file))
 
     def _endpoint(self) -> IStreamClientEndpoint:
-        self._tell_link(LinkState.CONNECTING, f"dialling {self._options.host}:{self._options.port}")
+        self._link.tell(LinkState.CONNECTING, f"dialling {self._options.host}:{self._options.port}")
         if isIPAddress(self._options.host):
             return TCP4ClientEndpoint(self._reactor, self._options.host, self._options.port)
         return HostnameEndpoint(self._reactor, self._options.host, self._options.port)
@@ -225,11 +224,13 @@ class TwsAdapter:
     def _connected(self) -> Connection:
         """Return the connection that questions go to.  Raises BrokerUnavailable while there is none."""
         if self._connection is None:
-            raise BrokerUnavailable(f"no working link to TWS ({self._status.reason or self._status.state.value})")
+            raise BrokerUnavailable(
+                f"no working link to TWS ({self._link.status.reason or self._link.status.state.value})"
+            )
         return self._connection
 
     def _dial_failed(self, failure: Failure) -> None:
-        self._tell_link(LinkState.DISCONNECTED, f"cannot connect: {failure.getErrorMessage()}")
+        self._link.tell(LinkState.DISCONNECTED, f"cannot connect: {failure.getErrorMessage()}")
 
     # --- what the connection tells ---
 
@@ -238,7 +239,7 @@ class TwsAdapter:
         self._connection = connection
         self._logins += 1
         self._is_server_lost = False
-        self._farms.clear()
+        self._link.forget_farms()
         self._dialer.succeeded()
         self._refusals.clear()
         self.reports.zone = _zone_of(info.connection_time)
@@ -256,12 +257,12 @@ class TwsAdapter:
             # Client 0 may have the orders of the TWS window bound to itself: they become visible and cancellable.
             self._post(Message("reqAutoOpenOrders", {"bAutoBind": True}))
         session = f"{self._mode}-{self._now_ns()}-{self._logins}"
-        self._tell_link(LinkState.CONNECTED, "logged in", session=session, login="ok", data_lost=self._logins > 1)
+        self._link.tell(LinkState.CONNECTED, "logged in", session=session, login="ok", data_lost=self._logins > 1)
 
     def fell_silent(self, connection: Connection) -> None:
         """Say that the link is stale; it is hung up right after, and dialled again."""
         self.market.suspect()
-        self._tell_link(LinkState.STALE, "TWS has not answered two heartbeats")
+        self._link.tell(LinkState.STALE, "TWS has not answered two heartbeats")
 
     def lost(self, connection: Connection, failure: Failure) -> None:
         """Take the loss: everything that waited has failed; dial again."""
@@ -273,13 +274,13 @@ class TwsAdapter:
             self.orders.link_lost()
         self._close_rooms()
         if self._is_stopping:
-            self._tell_link(LinkState.SHUTDOWN, "stopped")
+            self._link.tell(LinkState.SHUTDOWN, "stopped")
             stopped, self._stopped = self._stopped, []
             for over in stopped:
                 over.callback(None)
             return
         wait: float | None = None
-        login = self._status.login if was_ready else None
+        login = self._link.status.login if was_ready else None
         reason = connection.refusal or (
             "the connection was lost" if was_ready else "TWS closed the connection before the login was through"
         )
@@ -290,7 +291,7 @@ class TwsAdapter:
             reason = f"{reason}: {failure.getErrorMessage()}"
         self._log.warn("{mode}: {reason}", mode=self._mode, reason=reason)
         self._dialer.again(wait)
-        self._tell_link(LinkState.DISCONNECTED, reason, login=login)
+        self._link.tell(LinkState.DISCONNECTED, reason, login=login)
 
     def received(self, connection: Connection, message: Message) -> None:
         """Take a message that answers no question."""
@@ -347,7 +348,7 @@ class TwsAdapter:
             self._is_server_lost = True
             self.market.suspect()
             if self._connection is not None:
-                self._tell_link(LinkState.STALE, text)
+                self._link.tell(LinkState.STALE, text)
         elif code in (_BACK_DATA_LOST, _BACK_DATA_KEPT):
             self._is_server_lost = False
             severity = "info"
@@ -359,7 +360,7 @@ class TwsAdapter:
                     self.market.resubscribe()
                 else:
                     self.market.trust()
-                self._tell_link(LinkState.CONNECTED, text, resync=True, data_lost=is_data_lost)
+                self._link.tell(LinkState.CONNECTED, text, resync=True, data_lost=is_data_lost)
         elif code == _COMPETING_LOGIN:
             self.market.suspect()
         self._sink.noticed(BrokerNotice(mode=self._mode, severity=severity, message=text, broker_code=code))
@@ -368,19 +369,13 @@ class TwsAdapter:
         """Keep the state of TWS's data farms; `...:usfarm` names one."""
         kind, state = self.codes.farms[code]
         name = text.rpartition(":")[2].strip().split(" ")[0] if ":" in text else kind
-        if self._farms.get(name) == (kind, state):
+        if not self._link.note_farm(name, kind, state):
             return
-        self._farms[name] = (kind, state)
-        self._status = self._with_farms(self._status)
         if kind == "market" and state == "broken":
             self.market.suspect()
         self._sink.noticed(BrokerNotice(mode=self._mode, severity="info", message=text, broker_code=code))
         if self._connection is not None:
-            self._sink.link_changed(msgspec.structs.replace(self._status, resync=False, data_lost=False))
-
-    def _with_farms(self, status: LinkStatus) -> LinkStatus:
-        rows = tuple({"name": name, "kind": kind, "state": state} for name, (kind, state) in self._farms.items())
-        return msgspec.structs.replace(status, farms=rows)
+            self._link.tell_again()
 
     def _wait_after_refusal(self) -> float | None:
         """Keep to five refused logins in five minutes; None leaves the wait to the backoff."""
@@ -389,25 +384,6 @@ class TwsAdapter:
         if len(self._refusals) == _MOST_REFUSALS and now - self._refusals[0] < _REFUSAL_WINDOW:
             return self._refusals[0] + _REFUSAL_WINDOW - now
         return None
-
-    def _tell_link(self, state: LinkState, reason: str, **facts: Any) -> None:
-        old = self._status
-        next_attempt = self._dialer.next_attempt
-        status = LinkStatus(
-            mode=self._mode,
-            state=state,
-            session=facts.pop("session", old.session if state in (LinkState.CONNECTED, LinkState.STALE) else None),
-            reason=reason,
-            since=self._now_ns() if state is not old.state else old.since,
-            attempts=self._dialer.attempts,
-            next_attempt=None
-            if next_attempt is None
-            else self._now_ns() + int((next_attempt - self._reactor.seconds()) * SECOND),
-            login=facts.pop("login", old.login),
-            **facts,
-        )
-        self._status = self._with_farms(status)
-        self._sink.link_changed(self._status)
 
     def _close_rooms(self) -> None:
         self.market.closed()
@@ -490,7 +466,7 @@ class TwsAdapter:
 
     def snapshot(self) -> Deferred[BrokerSnapshot]:
         """Read open and completed orders, executions and positions; each whole, or the snapshot fails."""
-        return self.reports.snapshot(self._status.session or "")
+        return self.reports.snapshot(self._link.status.session or "")
 
     def _data_type(self, message: Message) -> None:
         number, kind = message.fields.get("reqId"), message.fields.get("marketDataType")
