@@ -62,7 +62,12 @@ async def test_fills_cancels_and_expiries_of_an_outage_are_each_told_once(play, 
             assert status_of(client, partial) == "PartiallyFilled"
             assert status_of(client, canceled) == "Canceled"
             assert status_of(client, expired) in ("Expired", "Canceled")
-            client.drain()
+
+            def executions() -> int:
+                client.drain()
+                return len({event.data["execId"] for event in client.events if event.type == "execution"})
+
+            daemon.wait(lambda: executions() >= 2, 5, "the executions are told: answers do not wait for the stream")
             told = [event.data["execId"] for event in client.events if event.type == "execution"]
             shares = {
                 event.data["execId"]: event.data["shares"] for event in client.events if event.type == "execution"
