@@ -1,6 +1,7 @@
 """The wire session contract: any cut of the bytes gives the same events, ends are clean, buffers are bounded.
 
-Every session of `txtrader/wire` runs this very file; a new protocol adds a `Case`.
+Every session of `txtrader/wire` that is given bytes runs this very file; a new protocol adds a `Case`.  One that is
+given whole messages has no bytes to cut: it adds a `MessageCase` and runs `test_message_session_contract.py`.
 """
 
 from __future__ import annotations

@@ -132,6 +132,10 @@ CASES = [line, tws_server, tws_client]
 class MessageCase(msgspec.Struct, kw_only=True):
     """One role of a protocol that its transport has cut into messages already, such as those over a WebSocket.
 
+    Byte cutting does not apply: one `receive_data` is one whole message, so a cut would be another message and no part
+    of one.  Hence no `stream`, no `last` to cut short, and neither `endless` nor `bound`: how long a message may get,
+    and that bytes may come in any pieces, is promised by `txtrader/net/websocket.py` (`tests/net/test_websocket.py`).
+
     `opening` brings the session to where it may send; `messages` are a sound conversation, all of which but `silent`
     of them make an event; `garbage` breaks the protocol.  `begin` is done before, `react` answers what the peer waits
     for.
@@ -167,6 +171,21 @@ def cqg_logon_result() -> Any:
     return message
 
 
+def cqg_restore() -> Any:
+    message = ClientMsg()
+    restore = message.restore_or_join_session
+    restore.session_token, restore.client_app_id = "token", "WebAPITest"
+    restore.protocol_version_major, restore.protocol_version_minor = 2, 230
+    return message
+
+
+def cqg_restore_result() -> Any:
+    message = ServerMsg()
+    result = message.restore_or_join_session_result
+    result.result_code, result.base_time, result.server_time = 0, "2026-11-20T00:00:00", 0
+    return message
+
+
 def cqg_ping(kind: Any) -> Any:
     message = kind()
     message.ping.token, message.ping.ping_utc_time = "7", 1000
@@ -194,36 +213,47 @@ def cqg_quote(price: int) -> Any:
 def cqg_admit(session: Any, event: Any) -> None:
     if event.HasField("logon"):
         session.send(cqg_logon_result())
+    elif event.HasField("restore_or_join_session"):
+        session.send(cqg_restore_result())
 
 
-cqg_server = MessageCase(
-    name="cqg-server",
-    make=lambda: CqgServerSession(lambda: 1_795_000_000_000_000_000, 30.0),
-    opening=[cqg_logon().SerializeToString()],
-    messages=[
-        message.SerializeToString()
-        for message in (cqg_logon(), cqg_request(1), cqg_ping(ClientMsg), cqg_request(2), cqg_request(3))
-    ],
-    silent=1,
-    garbage=cqg_logon().SerializeToString(),  # a second logon
-    sendable=cqg_report(1),
-    unsendable=ServerMsg(information_reports=[{}]),
-    react=cqg_admit,
-)
+def cqg_server_case(name: str, first: Any, garbage: Any) -> MessageCase:
+    return MessageCase(
+        name=name,
+        make=lambda: CqgServerSession(lambda: 1_795_000_000_000_000_000, 30.0),
+        opening=[first.SerializeToString()],
+        messages=[
+            message.SerializeToString()
+            for message in (first, cqg_request(1), cqg_ping(ClientMsg), cqg_request(2), cqg_request(3))
+        ],
+        silent=1,
+        garbage=garbage.SerializeToString(),
+        sendable=cqg_report(1),
+        unsendable=ServerMsg(information_reports=[{}]),
+        react=cqg_admit,
+    )
 
-cqg_client = MessageCase(
-    name="cqg-client",
-    make=lambda: CqgClientSession(lambda: 1_795_000_000_000_000_000, 30.0),
-    opening=[cqg_logon_result().SerializeToString()],
-    messages=[
-        message.SerializeToString()
-        for message in (cqg_logon_result(), cqg_report(1), cqg_quote(5), cqg_ping(ServerMsg), cqg_quote(6))
-    ],
-    silent=1,
-    garbage=b"\xff\xff no message",
-    sendable=cqg_request(1),
-    unsendable=ClientMsg(),
-    begin=lambda session: session.send(cqg_logon()),
-)
 
-MESSAGE_CASES = [cqg_server, cqg_client]
+def cqg_client_case(name: str, first: Any, result: Any, garbage: bytes) -> MessageCase:
+    return MessageCase(
+        name=name,
+        make=lambda: CqgClientSession(lambda: 1_795_000_000_000_000_000, 30.0),
+        opening=[result.SerializeToString()],
+        messages=[
+            message.SerializeToString()
+            for message in (result, cqg_report(1), cqg_quote(5), cqg_ping(ServerMsg), cqg_quote(6))
+        ],
+        silent=1,
+        garbage=garbage,
+        sendable=cqg_request(1),
+        unsendable=ClientMsg(),
+        begin=lambda session: session.send(first),
+    )
+
+
+MESSAGE_CASES = [
+    cqg_server_case("cqg-server", cqg_logon(), cqg_logon()),  # a second logon breaks it
+    cqg_server_case("cqg-server-restored", cqg_restore(), cqg_logon()),
+    cqg_client_case("cqg-client", cqg_logon(), cqg_logon_result(), b"\xff\xff no message"),
+    cqg_client_case("cqg-client-restored", cqg_restore(), cqg_restore_result(), cqg_logon_result().SerializeToString()),
+]

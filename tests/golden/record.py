@@ -2,7 +2,12 @@
 
 A file begins with lines of `#` (what was recorded, with what); then each line is `>` (client to server) or `<` and the
 bytes of one read (over CQG of one message), in hex.  The clients are not ours, so the client's half is golden; the
-server's half is what they accepted.  CQG's client has its own transport, and message classes that are ours.
+server's half is what they accepted.  CQG's client has its own transport, and message classes that are ours: each of
+its messages is followed by `=` and what it says, or two fields that changed places would still be read and written
+back to the same bytes.  `+` begins a further connection.
+
+Words choose files (`plain_1 plain_2 restore_2 ib_async ibapi`); `explain` writes CQG's `=` lines anew from the bytes,
+which is for a table that was wrong when they were recorded: look at the difference.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import text_format
 from twisted.internet import asyncioreactor
 
 asyncioreactor.install()
@@ -31,6 +37,7 @@ from txtrader.model.instrument import SecType  # noqa: E402
 from txtrader.model.order import OrderType, Side  # noqa: E402
 from txtrader.testing.frames import WebSocketSplitter, cqg_bodies  # noqa: E402
 from txtrader.testing.proxy import FaultProxy  # noqa: E402
+from txtrader.wire.cqg.schema import ClientMsg, ServerMsg  # noqa: E402
 
 reactor: Any = _reactor
 HERE = Path(__file__).parent
@@ -100,6 +107,91 @@ time.sleep(0.4)
 app.disconnect()
 """
 
+CQG_RESTORE = """
+import asyncio, sys, websockets
+from txtrader.wire.cqg.schema import ClientMsg, ServerMsg
+
+async def take(socket, name):
+    while True:
+        message = ServerMsg.FromString(await asyncio.wait_for(socket.recv(), 10))
+        found = getattr(message, name)
+        if message.HasField(name) if hasattr(found, "DESCRIPTOR") else len(found):
+            return found if hasattr(found, "DESCRIPTOR") else found[0]
+
+async def ask(socket, name, **fields):
+    await socket.send(ClientMsg(**fields).SerializeToString())
+    return await take(socket, name)
+
+async def resolve(socket, number):
+    request = {"id": number, "subscribe": True, "symbol_resolution_request": {"symbol": "EP"}}
+    report = await ask(socket, "information_reports", information_requests=[request])
+    return report.symbol_resolution_report.contract_metadata.contract_id
+
+async def watch(socket, number, contract):
+    wanted = {"contract_id": contract, "request_id": number, "level": 4}
+    await ask(socket, "market_data_subscription_statuses", market_data_subscriptions=[wanted])
+    return {quote.type: quote.scaled_price for quote in (await take(socket, "real_time_market_data")).quotes}
+
+async def trades(socket, number):
+    wanted = {"id": number, "subscribe": True, "subscription_scopes": [1]}
+    await ask(socket, "trade_subscription_statuses", trade_subscriptions=[wanted])
+
+def connect():
+    return websockets.connect(sys.argv[1], compression=None, ping_interval=None)
+
+async def main():
+    who = {"client_app_id": "WebAPITest", "protocol_version_major": 2, "protocol_version_minor": 230}
+    async with connect() as socket:
+        logon = {"user_name": "walker", "password": "w", "client_version": "1", "session_settings": [1], **who}
+        token = (await ask(socket, "logon_result", logon=logon)).session_token
+        request = {"id": 1, "accounts_request": {}}
+        report = await ask(socket, "information_reports", information_requests=[request])
+        account = report.accounts_report.brokerages[0].sales_series[0].accounts[0].account_id
+        old = await resolve(socket, 2)
+        best = await watch(socket, 3, old)
+        await trades(socket, 4)
+        await take(socket, "trade_snapshot_completions")
+        message = ClientMsg()
+        order = message.order_requests.add(request_id=5).new_order.order
+        order.account_id, order.contract_id, order.cl_order_id = account, old, "golden-restore"
+        order.order_type, order.side, order.duration, order.qty.significand = 4, 1, 1, 2
+        order.scaled_limit_price, order.scaled_stop_price = best[2] + 500, best[2] + 400
+        order.when_utc_timestamp.GetCurrentTime()
+        await socket.send(message.SerializeToString())
+        while (await take(socket, "order_statuses")).status != 3:
+            pass
+        socket.transport.abort()  # no goodbye of any kind: that is what restoring is for
+    await asyncio.sleep(1.1)  # times count from another base then
+    async with connect() as socket:
+        again = await ask(
+            socket, "restore_or_join_session_result", restore_or_join_session={"session_token": token, **who}
+        )
+        assert again.result_code == 0, again
+        new = await resolve(socket, 6)
+        assert new != old
+        await watch(socket, 7, new)
+        await trades(socket, 8)
+        resting = await take(socket, "order_statuses")
+        assert resting.order.cl_order_id == "golden-restore" and resting.order.contract_id == new
+        await take(socket, "trade_snapshot_completions")
+        message = ClientMsg()
+        cancel = message.order_requests.add(request_id=9).cancel_order
+        cancel.order_id, cancel.account_id = resting.order_id, account
+        cancel.orig_cl_order_id, cancel.cl_order_id = "golden-restore", "golden-cancel"
+        cancel.when_utc_timestamp.GetCurrentTime()
+        await socket.send(message.SerializeToString())
+        while (await take(socket, "order_statuses")).status != 7:
+            pass
+        await ask(socket, "logged_off", logoff={})
+    async with connect() as socket:
+        refused = await ask(
+            socket, "restore_or_join_session_result", restore_or_join_session={"session_token": token, **who}
+        )
+        assert refused.result_code >= 100, refused
+
+asyncio.run(main())
+"""
+
 
 async def record(name: str, script: str, what: str) -> None:
     """Run a client's script against a venue of its own and write what passed."""
@@ -132,8 +224,8 @@ async def record(name: str, script: str, what: str) -> None:
     write(f"tws/{name}", what, lines)
 
 
-async def record_cqg(dialect: int) -> None:
-    """Run the plain client of one generation against a simulated CQG of its own and write the messages."""
+async def record_cqg(name: str, script: list[str], what: str) -> None:
+    """Run a client's script against a simulated CQG of its own and write the messages."""
     venue = make_demo_venue(reactor, time.time_ns, 7, pace="none")
     venue.start()
     endpoint = CqgEndpoint(venue, reactor, options=CqgOptions(user="walker", password="w", handshake_delay=0.05))
@@ -141,14 +233,35 @@ async def record_cqg(dialect: int) -> None:
     lines: list[str] = []
     for mark, taps in ((">", proxy.upstream_taps), ("<", proxy.downstream_taps)):
         taps.append(lambda piece, mark=mark: lines.extend(f"{mark} {body.hex()}" for body in cqg_bodies(piece)))
+    proxy.upstream_taps.append(lambda piece: lines.append("+") if lines and piece.startswith(b"GET ") else None)
     port = await proxy.start()
-    arguments = [str(CQG_SCRIPT), f"ws://127.0.0.1:{port}/", str(dialect)]
+    url = f"ws://127.0.0.1:{port}/"
+    arguments = [url if word == "URL" else word for word in script]
     _, err, code = await getProcessOutputAndValue(sys.executable, arguments, env=os.environ, reactor=reactor)
     assert code == 0, err.decode()
     await proxy.stop()
     await endpoint.stop()
     venue.stop()
-    write(f"cqg/plain_{dialect}", f"websockets {version('websockets')}, a client of generation {dialect}", lines)
+    write(f"cqg/{name}", f"websockets {version('websockets')}, {what}", explained(lines))
+
+
+def explained(lines: list[str]) -> list[str]:
+    """Put after each CQG message what it says, for a reader and for the test of its meaning."""
+    found = []
+    for line in lines:
+        if line.startswith("="):
+            continue
+        found.append(line)
+        if line[0] in "<>":
+            message = (ClientMsg if line[0] == ">" else ServerMsg).FromString(bytes.fromhex(line[2:]))
+            found.append(f"= {text_format.MessageToString(message, as_one_line=True)}")
+    return found
+
+
+def explain() -> None:
+    """Write the meaning of all CQG recordings anew and leave their bytes as they are."""
+    for path in sorted((HERE / "cqg").glob("*.txt")):
+        path.write_text("\n".join(explained(path.read_text().splitlines())) + "\n")
 
 
 def write(name: str, what: str, lines: list[str]) -> None:
@@ -159,12 +272,19 @@ def write(name: str, what: str, lines: list[str]) -> None:
 
 
 async def main() -> None:
-    for dialect in (1, 2):
-        await record_cqg(dialect)
-    if sys.argv[1:] == ["cqg"]:
-        return
-    await record("ib_async", IB_ASYNC, f"ib_async {version('ib_async')}, negotiated 178, its own session")
-    await record("ibapi", IBAPI, f"ibapi {version('ibapi')} with its own threads, negotiated 157")
+    names = set(sys.argv[1:]) or {"plain_1", "plain_2", "restore_2", "ib_async", "ibapi"}
+    for dialect in ("1", "2"):
+        if f"plain_{dialect}" in names:
+            script = [str(CQG_SCRIPT), "URL", dialect]
+            await record_cqg(f"plain_{dialect}", script, f"a client of generation {dialect}")
+    if "restore_2" in names:
+        await record_cqg("restore_2", ["-c", CQG_RESTORE, "URL"], "a client of generation 2 that lost its link")
+    if "ib_async" in names:
+        await record("ib_async", IB_ASYNC, f"ib_async {version('ib_async')}, negotiated 178, its own session")
+    if "ibapi" in names:
+        await record("ibapi", IBAPI, f"ibapi {version('ibapi')} with its own threads, negotiated 157")
+    if "explain" in names:
+        explain()
 
 
 if __name__ == "__main__":
