@@ -38,6 +38,7 @@ setup(
             "pytest-twisted>=1.14",
             "ib_async>=2.1",
             "websockets>=15",
+            "simplefix>=1.0.17",
             "ruff",
             "mypy",
             "mypy-zope",

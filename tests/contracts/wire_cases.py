@@ -11,6 +11,10 @@ import msgspec
 from txtrader.wire.cqg.schema import ClientMsg, ServerMsg
 from txtrader.wire.cqg.session import ClientSession as CqgClientSession
 from txtrader.wire.cqg.session import ServerSession as CqgServerSession
+from txtrader.wire.fix.framing import encode
+from txtrader.wire.fix.message import Message as FixMessage
+from txtrader.wire.fix.session import FixSession, Identity, Profile, SessionOptions
+from txtrader.wire.fix.store import MemoryStore
 from txtrader.wire.line import LineSession
 from txtrader.wire.tws.client import ClientSession
 from txtrader.wire.tws.message import Message
@@ -126,7 +130,61 @@ tws_client = Case(
     unsendable=Message("noSuchRequest"),
 )
 
-CASES = [line, tws_server, tws_client]
+
+def started(session: Any) -> Any:
+    session.start()
+    return session
+
+
+FIX_NOW = 1_795_000_000_000_000_000
+FIX_STAMP = "20261118-11:06:40.000"
+
+
+def fix(type: str, number: int, *fields: tuple[int, str], sender: str = "CLIENT", target: str = "VENUE") -> bytes:
+    head = [(35, type), (34, str(number)), (49, sender), (52, FIX_STAMP), (56, target)]
+    return encode("FIX.4.4", [*head, *fields])
+
+
+FIX_OPENING = fix("A", 1, (98, "0"), (108, "30"))
+FIX_REJECT = fix("3", 6, (45, "1"))
+FIX_ORDERS = [
+    fix("D", number, (11, f"A{number}"), (38, "100"), (40, "1"), (54, "1"), (55, "IBM"), (60, FIX_STAMP))
+    for number in (2, 3, 4)
+]
+
+fix_acceptor = Case(
+    name="fix-acceptor",
+    make=lambda: FixSession(lambda: FIX_NOW, identify=lambda identity, logon: Profile(SessionOptions(), MemoryStore())),
+    opening=FIX_OPENING,
+    stream=FIX_OPENING
+    + b"".join([*FIX_ORDERS, fix("1", 5, (112, "x")), fix("D", 5)[:-3] + b"xx\x01", fix("3", 6, (45, "1"))]),
+    last=fix("3", 6, (45, "1")),
+    events=5,
+    garbage=b"8=FIX.4.4\x019=65000\x01" + b"x" * 70_000,
+    endless=b"8=FIX.4.4\x019=65000\x01" + b"x" * 4_000,
+    bound=66_000,
+    sendable=FixMessage("D", [(11, "B1")]),
+    unsendable=FixMessage("D", [(58, "a\x01b")]),
+)
+
+FIX_ANSWER = fix("A", 1, (98, "0"), (108, "30"), sender="VENUE", target="CLIENT")
+FIX_REPORTS = [fix("9", 2, (11, "1"), (37, "2"), (39, "4"), (41, "1"), (434, "1"), sender="VENUE", target="CLIENT")]
+
+fix_initiator = Case(
+    name="fix-initiator",
+    make=lambda: started(FixSession(lambda: FIX_NOW, identity=Identity("FIX.4.4", "CLIENT", "VENUE"))),
+    opening=FIX_ANSWER,
+    stream=FIX_ANSWER + FIX_REPORTS[0],
+    last=FIX_REPORTS[0],
+    events=2,
+    garbage=fix_acceptor.garbage,
+    endless=fix_acceptor.endless,
+    bound=66_000,
+    sendable=FixMessage("D", [(11, "B1")]),
+    unsendable=FixMessage("D", [(58, "a\x01b")]),
+)
+
+CASES = [line, tws_server, tws_client, fix_acceptor, fix_initiator]
 
 
 class MessageCase(msgspec.Struct, kw_only=True):

@@ -140,9 +140,9 @@ class FixSession:
             self._framer.feed(data)
 
     def receive_eof(self) -> None:
-        """Take the end of the peer's bytes."""
-        if not self.is_over:
-            self._end(None if self._is_leaving else "the connection was closed without a logout")
+        """Take the end of the peer's bytes: the session is over, with a logout or without."""
+        self.is_over = True
+        self.is_logged_on = False
 
     def next_event(self) -> Any | None:
         """Return the next event, None when there is none; raises RemoteProtocolError."""
