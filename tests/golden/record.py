@@ -272,7 +272,10 @@ def write(name: str, what: str, lines: list[str]) -> None:
 
 
 async def main() -> None:
-    names = set(sys.argv[1:]) or {"plain_1", "plain_2", "restore_2", "ib_async", "ibapi"}
+    every = {"plain_1", "plain_2", "restore_2", "ib_async", "ibapi"}
+    names = set(sys.argv[1:]) or every
+    if not names <= every:
+        sys.exit(f"unknown: {' '.join(sorted(names - every))}")
     for dialect in ("1", "2"):
         if f"plain_{dialect}" in names:
             script = [str(CQG_SCRIPT), "URL", dialect]
@@ -283,11 +286,12 @@ async def main() -> None:
         await record("ib_async", IB_ASYNC, f"ib_async {version('ib_async')}, negotiated 178, its own session")
     if "ibapi" in names:
         await record("ibapi", IBAPI, f"ibapi {version('ibapi')} with its own threads, negotiated 157")
-    if "explain" in names:
-        explain()
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["explain"]:
+        explain()  # no reactor: there is nobody to talk to
+        sys.exit()
     finished: Deferred[None] = ensureDeferred(main())
     finished.addErrback(lambda failure: failure.printTraceback())
     finished.addBoth(lambda _: reactor.stop())

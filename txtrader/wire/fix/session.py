@@ -537,6 +537,11 @@ class FixSession:
             raise LocalProtocolError("not logged on")
         self._send(message)
 
+    def keep(self, message: Message) -> None:
+        """Write a message into the store alone, for a peer that is away: it asks for it when it is back."""
+        self._send(message)
+        self._out.clear()
+
     def _send(self, message: Message) -> None:
         self._write(message, self.store.next_number, [], keeps=True)
 

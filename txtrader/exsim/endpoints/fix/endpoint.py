@@ -198,6 +198,15 @@ class FixEndpoint:
         self._log.info("{target} logs on over {version}", target=identity.target, version=identity.begin_string)
         return Profile(options.session, store, refusal)
 
+    def send(self, identity: Identity, message: Message) -> None:
+        """Send a message to whoever is this identity; one that is away finds it when it is back."""
+        connection = self.by_identity.get(identity)
+        if connection is not None and connection.session.is_logged_on:
+            connection.send(message)
+            return
+        store = self._stores.setdefault(identity, MemoryStore())
+        FixSession(self.now_ns, identity=identity, options=self.options.session, store=store).keep(message)
+
     def release(self, connection: FixConnection, identity: Identity) -> None:
         """Let an identity be free again."""
         if self.by_identity.get(identity) is connection:

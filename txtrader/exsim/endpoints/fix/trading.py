@@ -1,0 +1,408 @@
+"""Order entry over FIX: D, F, G, H, q and AF go to the venue, and its facts come back as reports.
+
+Orders belong to an identity and outlive its connections: what happens while it is away waits in its store, and comes
+with the resend that it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from txtrader.dialects import fix as dialect
+from txtrader.exsim.endpoints.fix.endpoint import FixConnection, FixEndpoint
+from txtrader.exsim.endpoints.fix.reports import (
+    INSTRUMENT_TAGS,
+    Chain,
+    Event,
+    cancel_reject,
+    execution_report,
+    instrument_of,
+    order_reject,
+)
+from txtrader.exsim.listeners import OrderListener
+from txtrader.exsim.orders import Order
+from txtrader.exsim.records import Changes, ExecKind, Fill, Listing, Reason, Refusal, Terms
+from txtrader.exsim.venue import Venue
+from txtrader.model.instrument import SecType
+from txtrader.wire.fix.dictionary import dictionary
+from txtrader.wire.fix.message import Message
+from txtrader.wire.fix.session import Identity
+
+__all__ = ["Trading", "TradingOptions", "identity_of", "owner_of"]
+
+_OWNER = "fix|"
+_UNKNOWN, _TOO_LATE, _PENDING, _DUPLICATE, _OTHER = "1", "0", "3", "6", "99"
+
+
+class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`accounts` are those of each CompID (all of the venue by default), the first one where an order names none.
+
+    `cancel_on_disconnect`: a client that goes takes its orders along.
+    """
+
+    accounts: dict[str, tuple[str, ...]] = {}
+    cancel_on_disconnect: bool = False
+
+
+def owner_of(identity: Identity) -> str:
+    """Name an identity as the venue's participant."""
+    return f"{_OWNER}{identity.begin_string}|{identity.sender}|{identity.target}"
+
+
+def identity_of(owner: str) -> Identity | None:
+    """Return the identity behind a participant's name, None for one of another wire."""
+    if not owner.startswith(_OWNER):
+        return None
+    begin_string, sender, target = owner.removeprefix(_OWNER).split("|")
+    return Identity(begin_string, sender, target)
+
+
+class Trading(OrderListener):
+    """The application of a venue's FIX endpoint, and the venue's observer for it."""
+
+    def __init__(self, venue: Venue, options: TradingOptions | None = None) -> None:
+        self.venue = venue
+        self.options = options or TradingOptions()
+        self._endpoint: FixEndpoint | None = None
+        self._chains: dict[int, Chain] = {}
+        self._by_id: dict[tuple[str, str], int] = {}  # (owner, client order id) -> venue order id
+        self._reports = 0
+        self._entering: Message | None = None
+        self._answers: dict[str, Callable[[FixConnection, Message], None]] = {
+            "D": self._new,
+            "F": self._cancel,
+            "G": self._replace,
+            "H": self._status,
+            "q": self._mass_cancel,
+            "AF": self._mass_status,
+        }
+
+    def attach(self, endpoint: FixEndpoint) -> None:
+        """Take the endpoint that carries what is told; once, before it starts."""
+        self._endpoint = endpoint
+        self.venue.add_observer(self)
+
+    # -- clients
+
+    def logged_on(self, connection: FixConnection) -> None:
+        """Nothing is sent unasked."""
+
+    def lost(self, connection: FixConnection) -> None:
+        if self.options.cancel_on_disconnect and connection.identity is not None:
+            self.venue.mass_cancel(owner=owner_of(connection.identity))
+
+    def received(self, connection: FixConnection, message: Message) -> None:
+        if message.type in ("3", "j"):
+            return
+        answer = self._answers.get(message.type)
+        if answer is None:
+            connection.refuse_type(message)
+        else:
+            answer(connection, message)
+
+    def _owner(self, connection: FixConnection) -> str:
+        assert connection.identity is not None
+        return owner_of(connection.identity)
+
+    def _accounts(self, connection: FixConnection) -> tuple[str, ...]:
+        assert connection.identity is not None
+        return self.options.accounts.get(connection.identity.target) or self.venue.accounts()
+
+    def _version(self, identity: Identity) -> str:
+        return dictionary(identity.begin_string).version
+
+    # -- requests
+
+    def _new(self, connection: FixConnection, message: Message) -> None:
+        owner, identity = self._owner(connection), message[11]
+        if (owner, identity) in self._by_id:
+            if not message.is_set(97):
+                self._refuse(connection, message, Refusal(Reason.DUPLICATE, f"ClOrdID {identity} was used before"))
+            return
+        try:
+            terms = dialect.terms_of(message)
+        except dialect.Unsupported as error:
+            self._refuse(connection, message, Refusal(Reason.UNSUPPORTED, f"{error.text} (tag {error.tag})"))
+            return
+        accounts = self._accounts(connection)
+        account = message.get(1) or accounts[0]
+        if account not in accounts:
+            self._refuse(connection, message, Refusal(Reason.UNKNOWN_ACCOUNT, f"account {account} is not yours"))
+            return
+        found = self.listings(message)
+        if len(found) != 1:
+            text = f"no instrument {message.get(55)}" if not found else f"{message.get(55)} is ambiguous"
+            self._refuse(connection, message, Refusal(Reason.UNKNOWN_INSTRUMENT, text))
+            return
+        self._entering = message
+        self.venue.submit(
+            owner,
+            Terms(
+                listing_id=found[0].id,
+                account=account,
+                side=terms.side,
+                quantity=terms.quantity,
+                type=terms.type,
+                limit_price=terms.limit_price,
+                stop_price=terms.stop_price,
+                trail_amount=terms.trail_amount,
+                tif=terms.tif,
+                expire_time=terms.good_till,
+                display_quantity=terms.display_quantity,
+                client_order_id=identity,
+            ),
+        )
+        self._entering = None
+
+    def _refuse(self, connection: FixConnection, message: Message, refusal: Refusal) -> None:
+        assert connection.identity is not None
+        version = self._version(connection.identity)
+        connection.send(order_reject(message, refusal, self._exec_id(), version, self.venue.now_ns()))
+
+    def listings(self, message: Message) -> list[Listing]:
+        """Return the listings that a message's instrument fields mean; a plain symbol prefers the dollar stock."""
+        given: dict[str, Any] = {"symbol": message.get(55, "")}
+        if message.get(48) is not None and message.get(22) == "8":
+            given = {"local_symbol": message[48]}
+        if (word := message.get(167)) is not None and (sectype := dialect.sectype_of(word)) is not None:
+            given["sectype"] = sectype
+        if (currency := message.get(15)) is not None:
+            given["currency"] = currency
+        if (month := message.get(200)) is not None:
+            given["expiry"] = month
+        if (exchange := message.get(207)) is not None:
+            given["exchange"] = exchange
+        if (strike := message.decimal(202)) is not None:
+            given["strike"] = strike
+        if (right := message.get(201)) is not None:
+            given["right"] = "P" if right == "0" else "C"
+        found = [listing for listing in self.venue.instruments.find(**given) if listing.is_tradeable]
+        if len(found) > 1:
+            stocks = [one for one in found if one.sectype is SecType.STOCK and one.currency == "USD"]
+            found = stocks or found
+        return found
+
+    def _order_of(self, connection: FixConnection, identity: str | None) -> Order | None:
+        number = self._by_id.get((self._owner(connection), identity or ""))
+        return None if number is None else self.venue.order(number)
+
+    def _requested(self, connection: FixConnection, message: Message, answers: str) -> Order | None:
+        """Return the order that a cancel or replace means, its chain noting the request; None where it was refused."""
+        original, identity = message.get(41) or "", message[11]
+        order = self._order_of(connection, original)
+        chain = None if order is None else self._chains[order.id]
+        code, text = "", ""
+        if order is None or chain is None:
+            code, text = _UNKNOWN, f"there is no order {original}"
+        elif (self._owner(connection), identity) in self._by_id:
+            code, text = _DUPLICATE, f"ClOrdID {identity} was used before"
+        elif chain.asked is not None:
+            code, text = _PENDING, "another request is under way"
+        elif chain.cl_ord_id != original:
+            code, text = _UNKNOWN, f"the order is called {chain.cl_ord_id} now"
+        if code or order is None or chain is None:
+            self._reject(connection, message, answers, order, code, text)
+            return None
+        chain.asked = identity
+        return order
+
+    def _reject(
+        self, connection: FixConnection, message: Message, answers: str, order: Order | None, code: str, text: str
+    ) -> None:
+        assert connection.identity is not None
+        if self._version(connection.identity) == "4.2" and int(code) > int(_PENDING):
+            code = "2"  # broker option: the word for all the rest
+        original = message.get(41) or "NONE"
+        connection.send(cancel_reject(message[11], original, answers, order, code, text, self.venue.now_ns()))
+
+    def _cancel(self, connection: FixConnection, message: Message) -> None:
+        order = self._requested(connection, message, "1")
+        if order is not None:
+            self.venue.cancel(order.owner, order.id)
+
+    def _replace(self, connection: FixConnection, message: Message) -> None:
+        order = self._requested(connection, message, "2")
+        if order is None:
+            return
+        chain = self._chains[order.id]
+        try:
+            terms = dialect.terms_of(message)
+            if terms.side.sign != order.side.sign or terms.type is not order.type:
+                raise dialect.Unsupported(54, "side and order type cannot be changed")
+        except dialect.Unsupported as error:
+            chain.asked = None
+            self._reject(connection, message, "2", order, _OTHER, f"{error.text} (tag {error.tag})")
+            return
+        self.venue.replace(
+            order.owner,
+            order.id,
+            Changes(
+                quantity=terms.quantity,
+                limit_price=terms.limit_price,
+                stop_price=terms.stop_price,
+                trail_amount=terms.trail_amount,
+                tif=terms.tif,
+                expire_time=terms.good_till,
+                client_order_id=message[11],
+            ),
+        )
+
+    def _status(self, connection: FixConnection, message: Message) -> None:
+        order = self._order_of(connection, message.get(11))
+        if order is None:
+            refusal = Refusal(Reason.UNKNOWN_ORDER, f"there is no order {message.get(11)}")
+            assert connection.identity is not None
+            version = self._version(connection.identity)
+            report = order_reject(message, refusal, self._exec_id(), version, self.venue.now_ns())
+            kinds = {150: "8" if version == "4.2" else "I", 20: "3", 103: "5"}
+            report.fields = [(tag, kinds.get(tag, value)) for tag, value in report.fields]
+            connection.send(report.add(790, message.get(790)))
+            return
+        connection.send(self._report(order, Event(kind="I")).add(790, message.get(790)))
+
+    def _mass_cancel(self, connection: FixConnection, message: Message) -> None:
+        kind = message[530]
+        fits: Callable[[Order], bool]
+        if kind == "7":
+            fits = lambda order: True  # noqa: E731  the three ways stand side by side
+        elif kind == "1":
+            ids = {listing.id for listing in self.listings(message)}
+            fits = lambda order: order.listing.id in ids  # noqa: E731
+        else:
+            answer = Message("r").add(11, message[11]).add(37, self._exec_id()).add(530, kind).add(531, "0")
+            connection.send(self._mass_report(answer.add(532, "0"), message))
+            return
+        sign = {"1": 1, "2": -1}.get(message.get(54) or "", 0)
+        chosen = [order for order in self._live(connection) if fits(order) and sign in (0, order.side.sign)]
+        answer = Message("r").add(11, message[11]).add(37, self._exec_id()).add(530, kind).add(531, kind)
+        connection.send(self._mass_report(answer.add(533, str(len(chosen))), message))
+        for order in chosen:
+            self.venue.cancel(order.owner, order.id)
+
+    def _mass_report(self, answer: Message, message: Message) -> Message:
+        answer.add(1369, self._exec_id() if message[8] == "FIXT.1.1" else None)
+        return answer.add(60, dialect.instant_to_wire(self.venue.now_ns()))
+
+    def _mass_status(self, connection: FixConnection, message: Message) -> None:
+        kind = message[585]
+        orders: Iterable[Order] = self._live(connection)
+        if kind == "1":
+            ids = {listing.id for listing in self.listings(message)}
+            orders = [order for order in orders if order.listing.id in ids]
+        elif kind != "7":
+            connection.refuse_type(message)
+            return
+        orders = list(orders)
+        for place, order in enumerate(orders, 1):
+            report = self._report(order, Event(kind="I")).add(584, message[584]).add(911, str(len(orders)))
+            connection.send(report.add(912, "Y" if place == len(orders) else None))
+        if not orders:
+            refusal = Refusal(Reason.UNKNOWN_ORDER, "there are no open orders")
+            assert connection.identity is not None
+            version = self._version(connection.identity)
+            empty = order_reject(message, refusal, self._exec_id(), version, self.venue.now_ns())
+            kinds = {150: "I", 103: "5"}
+            empty.fields = [(tag, kinds.get(tag, value)) for tag, value in empty.fields]
+            empty.add(11, None).add(54, None if message.get(54) else "1")
+            connection.send(empty.add(584, message[584]).add(911, "0").add(912, "Y"))
+
+    def _live(self, connection: FixConnection) -> list[Order]:
+        return self.venue.live_orders(owner=self._owner(connection))
+
+    # -- the venue's facts
+
+    def _exec_id(self) -> str:
+        self._reports += 1
+        return f"R{self._reports}"
+
+    def _report(self, order: Order, event: Event) -> Message:
+        identity = identity_of(order.owner)
+        assert identity is not None
+        chain = self._chain(order)
+        exec_id = event.fill.exec_id if event.fill is not None else self._exec_id()
+        return execution_report(order, chain, event, exec_id, self._version(identity), self.venue.now_ns())
+
+    def _chain(self, order: Order) -> Chain:
+        chain = self._chains.get(order.id)
+        if chain is None:
+            asked = self._entering
+            fields = (
+                instrument_of(order)
+                if asked is None
+                else [(tag, value) for tag in INSTRUMENT_TAGS if (value := asked.get(tag)) is not None]
+            )
+            chain = self._chains[order.id] = Chain(order.client_order_id, fields)
+            self._by_id[order.owner, order.client_order_id] = order.id
+        return chain
+
+    def _tell(self, order: Order, event: Event) -> None:
+        identity = identity_of(order.owner)
+        if identity is not None and self._endpoint is not None:
+            self._endpoint.send(identity, self._report(order, event))
+
+    def _answered(self, order: Order) -> None:
+        """The request under way was accepted: its id is the order's name now."""
+        chain = self._chain(order)
+        if chain.asked is not None:
+            chain.was, chain.cl_ord_id, chain.asked = chain.cl_ord_id, chain.asked, None
+            self._by_id[order.owner, chain.cl_ord_id] = order.id
+
+    def order_accepted(self, order: Order) -> None:
+        self._tell(order, Event(kind="0"))
+
+    def order_rejected(self, order: Order, refusal: Refusal) -> None:
+        self._tell(order, Event(kind="8", refusal=refusal))
+
+    def order_activated(self, order: Order) -> None:
+        identity = identity_of(order.owner)
+        if identity is not None:
+            kind = "L" if self._version(identity) == "5.0" else "D"
+            self._tell(order, Event(kind=kind, text="triggered"))
+
+    def order_parked(self, order: Order) -> None:
+        self._tell(order, Event(kind="9"))
+
+    def order_filled(self, order: Order, fill: Fill) -> None:
+        self._tell(order, Event(kind="F", fill=fill))
+
+    def order_replaced(self, order: Order) -> None:
+        if identity_of(order.owner) is not None:
+            self._answered(order)
+            self._tell(order, Event(kind="5"))
+
+    def order_restated(self, order: Order, reason: Refusal) -> None:
+        self._tell(order, Event(kind="D", text=reason.text, restated="5"))
+
+    def order_canceled(self, order: Order, reason: Refusal) -> None:
+        if identity_of(order.owner) is not None:
+            self._answered(order)
+            self._tell(order, Event(kind="4", text=reason.text))
+
+    def order_expired(self, order: Order) -> None:
+        self._tell(order, Event(kind="C"))
+
+    def cancel_rejected(self, order: Order, refusal: Refusal) -> None:
+        self._request_refused(order, refusal, "1")
+
+    def replace_rejected(self, order: Order, refusal: Refusal) -> None:
+        self._request_refused(order, refusal, "2")
+
+    def _request_refused(self, order: Order, refusal: Refusal, answers: str) -> None:
+        identity = identity_of(order.owner)
+        chain = self._chains.get(order.id)
+        if identity is None or chain is None or chain.asked is None or self._endpoint is None:
+            return
+        asked, chain.asked = chain.asked, None
+        code = _TOO_LATE if refusal.reason is Reason.TOO_LATE else _OTHER
+        if self._version(identity) == "4.2" and code == _OTHER:
+            code = "2"
+        self._endpoint.send(
+            identity,
+            cancel_reject(asked, chain.cl_ord_id, answers, order, code, refusal.text, self.venue.now_ns()),
+        )
+
+    def fill_corrected(self, order: Order, fill: Fill) -> None:
+        self._tell(order, Event(kind="H" if fill.kind is ExecKind.BUST else "G", fill=fill))
