@@ -1,9 +1,10 @@
-"""The command `exsim`: the simulated TWS alone, for whoever wants to test a TWS client without an account."""
+"""The command `exsim`: the simulated brokers alone, for whoever wants to test a client without an account."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 import click
@@ -26,6 +27,11 @@ __all__ = ["exsim"]
     type=click.IntRange(0, 65535),
     help="Serve the same market as a simulated CQG WebAPI there as well; 0: any free port.",
 )
+@click.option(
+    "--fix-port",
+    type=click.IntRange(0, 65535),
+    help="Serve it to FIX 4.2, 4.4 and 5.0SP2 clients there as well (TargetCompID EXSIM); 0: any free port.",
+)
 @click.option("--host", help="The address it listens on.  [default: 127.0.0.1]")
 @click.option("--seed", type=click.IntRange(0, 2**31), help="The seed of the market.  [default: 7]")
 @click.option("--pace", type=click.Choice(["none", "slow", "fast"]), help="How busy it is.  [default: slow]")
@@ -39,6 +45,7 @@ __all__ = ["exsim"]
 def _command(
     tws_port: int | None,
     cqg_port: int | None,
+    fix_port: int | None,
     host: str | None,
     seed: int | None,
     pace: str | None,
@@ -49,10 +56,11 @@ def _command(
     logfile: str | None,
     debug: bool,
 ) -> None:
-    """Run a simulated TWS, and a simulated CQG if told so, until Ctrl-C or SIGTERM.
+    """Run a simulated TWS, and CQG and FIX beside it if told so, until Ctrl-C or SIGTERM.
 
-    Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws; and any client of CQG's WebAPI, with any
-    user and password, over ws.  When it listens, a line on standard output says where: tws HOST:PORT, cqg ws://HOST:PORT/.
+    Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws; any client of CQG's WebAPI, with any user and
+    password, over ws; any FIX client, with any CompID of its own.  When it listens, a line on standard output says
+    where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT.
     """
     said = {
         "api_port": tws_port,
@@ -79,11 +87,13 @@ def _command(
     limits = {"max_version": max_version, "master_client_id": master_client_id, "message_rate": message_rate}
     state_path = os.path.abspath(state) if state else None
 
-    def report(fault: str | None, port: int, cqg: int | None) -> None:
+    def report(fault: str | None, port: int, served: Mapping[str, int]) -> None:
         if fault is None:
             click.echo(f"tws {settings.api_host}:{port}")
-            if cqg is not None:
-                click.echo(f"cqg ws://{settings.api_host}:{cqg}/")
+            for wire, other in served.items():
+                click.echo(
+                    f"cqg ws://{settings.api_host}:{other}/" if wire == "cqg" else f"fix {settings.api_host}:{other}"
+                )
         elif settings.daemon_logfile != "-":
             click.echo(f"exsim: {fault}", err=True)
 
@@ -94,7 +104,7 @@ def _command(
             limits={name: value for name, value in limits.items() if value is not None},
             loop=loop,
             report=report,
-            cqg_port=cqg_port,
+            others={wire: port for wire, port in (("cqg", cqg_port), ("fix", fix_port)) if port is not None},
         )
     )
 

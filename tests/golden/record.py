@@ -41,6 +41,7 @@ from txtrader.wire.cqg.schema import ClientMsg, ServerMsg  # noqa: E402
 
 reactor: Any = _reactor
 HERE = Path(__file__).parent
+NAMES = {"plain_1", "plain_2", "restore_2", "ib_async", "ibapi"}
 CQG_SCRIPT = HERE.parent / "exsim" / "clients" / "cqg_script.py"
 
 IB_ASYNC = """
@@ -271,11 +272,7 @@ def write(name: str, what: str, lines: list[str]) -> None:
     path.write_text("\n".join([*header, *lines]) + "\n")
 
 
-async def main() -> None:
-    every = {"plain_1", "plain_2", "restore_2", "ib_async", "ibapi"}
-    names = set(sys.argv[1:]) or every
-    if not names <= every:
-        sys.exit(f"unknown: {' '.join(sorted(names - every))}")
+async def main(names: set[str]) -> None:
     for dialect in ("1", "2"):
         if f"plain_{dialect}" in names:
             script = [str(CQG_SCRIPT), "URL", dialect]
@@ -292,7 +289,10 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["explain"]:
         explain()  # no reactor: there is nobody to talk to
         sys.exit()
-    finished: Deferred[None] = ensureDeferred(main())
+    chosen = set(sys.argv[1:]) or NAMES
+    if unknown := chosen - NAMES:
+        sys.exit(f"no such recording: {' '.join(sorted(unknown))}")
+    finished: Deferred[None] = ensureDeferred(main(chosen))
     finished.addErrback(lambda failure: failure.printTraceback())
     finished.addBoth(lambda _: reactor.stop())
     reactor.run()

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "exsim"))
+from fix_client import FixClient
+
 from txtrader.testing.clients import LineClient
 from txtrader.testing.daemon import ROOT, Daemon
 
@@ -115,4 +118,23 @@ def test_the_tac_listens_where_mode_tws_dials(start: Start) -> None:
     process = start("txtrader.cli", "daemon", ROOT / "tac" / "exsim.tac", TWS_API_PORT=port)
     assert process.stderr is not None
     assert any(f"simulated TWS at 127.0.0.1:{port};" in line for line in process.stderr)
+    assert end(process) == 0
+
+
+def test_a_fix_client_trades_on_the_market_that_the_others_see(start: Start) -> None:
+    process = start("txtrader.exsim", "--tws-port", 0, "--fix-port", 0, "--pace", "slow")
+    port_of(process)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("fix 127.0.0.1:"), line
+    client = FixClient(int(line.rpartition(":")[2]))
+    try:
+        assert client.log_on()[98] == "0"
+        client.order("A1", 1, 100)
+        assert client.next("8")[150] == "0"
+        assert client.next("8")[150] == "F"
+        client.send("5")
+        assert client.next("5")[56] == "CLIENT"
+    finally:
+        client.close()
     assert end(process) == 0

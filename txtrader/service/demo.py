@@ -9,6 +9,8 @@ from twisted.internet.defer import Deferred
 
 from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
+from txtrader.exsim.endpoints.fix import FixEndpoint, FixOptions
+from txtrader.exsim.endpoints.fix.trading import Trading
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
 from txtrader.gateway.tasks import returns_deferred
 
@@ -36,7 +38,7 @@ class DemoMarket:
         options: TwsOptions | CqgOptions | None = None,
     ) -> None:
         self.venue = make_demo_venue(reactor, time.time_ns, seed, pace=pace, state_path=state_path)
-        self._more: list[CqgEndpoint] = []
+        self._more: list[CqgEndpoint | FixEndpoint] = []
         self.endpoint: TwsEndpoint | CqgEndpoint
         if wire == "cqg":
             assert not isinstance(options, TwsOptions)
@@ -59,6 +61,14 @@ class DemoMarket:
             ours = memory.extra_to_state
             # Each wire writes down what it hung on its own orders.
             memory.extra_to_state = lambda extra: ours(extra) or (former(extra) if former is not None else {})
+        self._more.append(endpoint)
+        return endpoint.start()
+
+    def start_fix(self, reactor: Any, host: str, port: int, options: FixOptions) -> Deferred[int]:
+        """Serve the same market over FIX as well; fires with the port.  Fails with CannotListenError."""
+        trading = Trading(self.venue)
+        endpoint = FixEndpoint(trading, reactor, self.venue.now_ns, interface=host, port=port, options=options)
+        trading.attach(endpoint)
         self._more.append(endpoint)
         return endpoint.start()
 

@@ -1,4 +1,4 @@
-"""The simulator as a daemon of its own: a broker to test against, for any TWS or CQG client, the gateway among them."""
+"""The simulator as a daemon of its own: a broker to test against, for any TWS, CQG or FIX client."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from txtrader.daemon.lifecycle import Daemon, run_application
 from txtrader.daemon.process import PidFile
 from txtrader.errors import ConfigError
 from txtrader.exsim.endpoints.cqg import CqgOptions
+from txtrader.exsim.endpoints.fix import FixOptions
 from txtrader.exsim.endpoints.tws import TwsOptions
 from txtrader.service.demo import DemoMarket
 from txtrader.settings import Settings
@@ -24,7 +25,8 @@ __all__ = ["ExsimService", "make_application", "run"]
 class ExsimService(Daemon):
     """A market with a simulated TWS before it, on the address that a gateway of the same settings dials.
 
-    With `cqg_port` the same market is also served over CQG's wire there; 0 is any free port.
+    `others` are ports at which the same market is served over other wires, `cqg` and `fix`; 0 is any free port.
+    `served` says where that is, once started.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class ExsimService(Daemon):
         *,
         state_path: str | None,
         options: TwsOptions,
-        cqg_port: int | None = None,
+        others: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(settings, reactor)
         self.name = "exsim"
@@ -42,8 +44,8 @@ class ExsimService(Daemon):
         self.port = 0
         self._state_path = state_path
         self._options = options
-        self._cqg_port = cqg_port
-        self.cqg_port: int | None = None
+        self._others = dict(others or {})
+        self.served: dict[str, int] = {}
 
     async def start_parts(self) -> None:
         """Take the state file, open the market and listen."""
@@ -81,17 +83,21 @@ class ExsimService(Daemon):
             pace=settings.demo_pace,
             state=self._state_path or "not kept",
         )
-        if self._cqg_port is not None:
-            await self._serve_cqg(market, self._cqg_port)
+        for wire, port in self._others.items():
+            await self._serve(market, wire, port)
 
-    async def _serve_cqg(self, market: DemoMarket, port: int) -> None:
+    async def _serve(self, market: DemoMarket, wire: str, port: int) -> None:
+        """Serve the market over another wire; any login is taken there."""
         host = self.settings.api_host
         try:
-            self.cqg_port = await market.start_cqg(self._reactor, host, port, CqgOptions())
+            if wire == "cqg":
+                self.served[wire] = await market.start_cqg(self._reactor, host, port, CqgOptions())
+            else:
+                self.served[wire] = await market.start_fix(self._reactor, host, port, FixOptions())
         except CannotListenError as error:
             reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
-            raise ConfigError(f"cannot listen on {host}:{port}: {reason}", path="--cqg-port") from None
-        self._log.info("simulated CQG at ws://{host}:{port}/; any user and password", host=host, port=self.cqg_port)
+            raise ConfigError(f"cannot listen on {host}:{port}: {reason}", path=f"--{wire}-port") from None
+        self._log.info("simulated {wire} at {host}:{port}", wire=wire.upper(), host=host, port=self.served[wire])
 
 
 def make_application(
@@ -99,7 +105,7 @@ def make_application(
     *,
     state_path: str | None = None,
     options: TwsOptions | None = None,
-    cqg_port: int | None = None,
+    others: Mapping[str, int] | None = None,
 ) -> Componentized:
     """Build the application of `tac/exsim.tac`; without `settings` those of the process, mode tws.
 
@@ -114,7 +120,7 @@ def make_application(
         reactor,
         state_path=state_path,
         options=options or TwsOptions(),
-        cqg_port=cqg_port,
+        others=others,
     )
     daemon.setServiceParent(application)  # type: ignore[no-untyped-call]
     return application
@@ -126,18 +132,18 @@ def run(
     state_path: str | None,
     limits: Mapping[str, Any],
     loop: str,
-    report: Callable[[str | None, int, int | None], None],
-    cqg_port: int | None = None,
+    report: Callable[[str | None, int, Mapping[str, int]], None],
+    others: Mapping[str, int] | None = None,
 ) -> int:
     """Run the simulator until a signal; return the exit code.
 
-    `limits` are fields of TwsOptions.  `report(None, port, cqg_port)` is called once it listens, `report(reason, 0,
-    None)` when it cannot.
+    `limits` are fields of TwsOptions, `others` the ports of other wires.  `report(None, port, ports)` is called once it
+    listens, `report(reason, 0, {})` when it cannot.
     """
     from twisted.internet import reactor
 
-    application = make_application(settings, state_path=state_path, options=TwsOptions(**limits), cqg_port=cqg_port)
+    application = make_application(settings, state_path=state_path, options=TwsOptions(**limits), others=others)
     (daemon,) = service.IServiceCollection(application)
     return run_application(
-        application, reactor, loop=loop, report=lambda fault: report(fault, daemon.port, daemon.cqg_port)
+        application, reactor, loop=loop, report=lambda fault: report(fault, daemon.port, daemon.served)
     )

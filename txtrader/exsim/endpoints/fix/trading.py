@@ -84,6 +84,9 @@ class Trading(OrderListener):
         """Take the endpoint that carries what is told; once, before it starts."""
         self._endpoint = endpoint
         self.venue.add_observer(self)
+        for order in self.venue.live_orders():  # those that the venue remembers from before it was restarted
+            if identity_of(order.owner) is not None:
+                self._chain(order)
 
     # -- clients
 
