@@ -47,6 +47,7 @@ class FixClient:
                 assert data, "the venue has closed"
                 self._parser.append_buffer(data)
                 continue
+            self.last = message
             found = {int(tag): value.decode() for tag, value in reversed(message.pairs)}
             if found[35] == "0":
                 continue

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from txtrader.dialects import fix as dialect
+from txtrader.exsim.endpoints.fix.data import Data
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection, FixEndpoint
 from txtrader.exsim.endpoints.fix.reports import (
     INSTRUMENT_TAGS,
@@ -71,7 +72,9 @@ class Trading(OrderListener):
         self._by_id: dict[tuple[str, str], int] = {}  # (owner, client order id) -> venue order id
         self._reports = 0
         self._entering: Message | None = None
+        self.data = Data(venue, self.listings)
         self._answers: dict[str, Callable[[FixConnection, Message], None]] = {
+            **self.data.answers,
             "D": self._new,
             "F": self._cancel,
             "G": self._replace,
@@ -94,6 +97,7 @@ class Trading(OrderListener):
         """Nothing is sent unasked."""
 
     def lost(self, connection: FixConnection) -> None:
+        self.data.lost(connection)
         if self.options.cancel_on_disconnect and connection.identity is not None:
             self.venue.mass_cancel(owner=owner_of(connection.identity))
 
