@@ -33,16 +33,23 @@ check: venv  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 pytest: venv  ## the tests
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak and not quickfix" $(ARGS)
 
 pytest-ibapi10: venv-ibapi10  ## what meets ibapi, on its newer generation
-	$(VENV10)/bin/python -m pytest -m "not soak" $(wildcard tests/wire tests/dialects tests/twsapi tests/adapters) $(ARGS)
+	$(VENV10)/bin/python -m pytest -m "not soak and not quickfix" $(wildcard tests/wire tests/dialects tests/twsapi tests/adapters) $(ARGS)
 
 bench: venv  ## measure; `make bench B=B2` one of them
 	$(BIN)/python -m benchmarks.run $(B)
 
 soak: venv  ## the long runs
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+quickfix: venv .venv-quickfix/bin/python  ## QuickFIX trades on the simulated FIX venue (built first, for minutes)
+	$(BIN)/python -m pytest -m quickfix tests/exsim $(ARGS)
+
+.venv-quickfix/bin/python:
+	python3 -m venv .venv-quickfix
+	.venv-quickfix/bin/pip install quickfix==1.16.0 || { rm -rf .venv-quickfix; exit 1; }
 
 docs: venv  ## write what is generated: docs/settings.md, etc/txtrader
 	$(BIN)/python -m txtrader.settings.reference docs/settings.md etc/txtrader

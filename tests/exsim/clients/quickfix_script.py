@@ -1,0 +1,146 @@
+"""Trade through a simulated FIX venue with QuickFIX, which checks everything by its own dictionaries.
+
+Arguments: port, version (FIX.4.2, FIX.4.4 or FIXT.1.1), how many orders.  Prints one JSON object of what was seen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import quickfix as fix
+
+DICTIONARIES = Path(sys.prefix) / "share" / "quickfix"
+PORT, VERSION, COUNT = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+
+class Application(fix.Application):
+    """Sends orders one after another and counts what comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = None
+        self.is_up = threading.Event()
+        self.is_out = threading.Event()
+        self.news = threading.Condition()
+        self.reports: list[dict[int, str]] = []
+        self.rejects: list[str] = []
+
+    def onCreate(self, session):
+        self.session = session
+
+    def onLogon(self, session):
+        self.is_up.set()
+
+    def onLogout(self, session):
+        self.is_out.set()
+
+    def toAdmin(self, message, session):
+        if kind_of(message) == "3":
+            self.rejects.append(message.toString().replace("\x01", "|"))
+
+    def fromAdmin(self, message, session):
+        if kind_of(message) == "3":
+            self.rejects.append(message.toString().replace("\x01", "|"))
+
+    def toApp(self, message, session):
+        if kind_of(message) == "j":
+            self.rejects.append(message.toString().replace("\x01", "|"))
+
+    def fromApp(self, message, session):
+        fields = dict(part.partition("=")[::2] for part in message.toString().split("\x01") if part)
+        with self.news:
+            self.reports.append({int(tag): value for tag, value in fields.items()})
+            self.news.notify()
+
+    def wait(self, count: int) -> None:
+        with self.news:
+            if not self.news.wait_for(lambda: len(self.reports) >= count, 20):
+                raise SystemExit(f"only {len(self.reports)} reports came; rejects: {self.rejects}")
+
+
+def kind_of(message) -> str:
+    kind = fix.MsgType()
+    message.getHeader().getField(kind)
+    return kind.getValue()
+
+
+def order(key: str, side: str, quantity: int, price: str | None) -> fix.Message:
+    message = fix.Message()
+    message.getHeader().setField(fix.StringField(35, "D"))
+    fields = {11: key, 21: "1", 55: "IBM", 54: side, 38: str(quantity), 40: "1" if price is None else "2", 59: "0"}
+    if price is not None:
+        fields[44] = price
+    for tag, value in fields.items():
+        message.setField(fix.StringField(tag, value))
+    message.setField(fix.StringField(60, time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())))
+    return message
+
+
+def cancel(key: str, original: str) -> fix.Message:
+    message = fix.Message()
+    message.getHeader().setField(fix.StringField(35, "F"))
+    for tag, value in {11: key, 41: original, 55: "IBM", 54: "1", 38: "10"}.items():
+        message.setField(fix.StringField(tag, value))
+    message.setField(fix.StringField(60, time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())))
+    return message
+
+
+def main() -> None:
+    folder = tempfile.mkdtemp()
+    lines = [
+        "[DEFAULT]",
+        "ConnectionType=initiator",
+        "HeartBtInt=30",
+        "ReconnectInterval=1",
+        "StartTime=00:00:00",
+        "EndTime=00:00:00",
+        f"FileStorePath={folder}",
+        "UseDataDictionary=Y",
+        "[SESSION]",
+        f"BeginString={VERSION}",
+        "SenderCompID=QUICK",
+        "TargetCompID=EXSIM",
+        "SocketConnectHost=127.0.0.1",
+        f"SocketConnectPort={PORT}",
+    ]
+    if VERSION == "FIXT.1.1":
+        lines += ["DefaultApplVerID=9", f"TransportDataDictionary={DICTIONARIES / 'FIXT11.xml'}"]
+        lines += [f"AppDataDictionary={DICTIONARIES / 'FIX50SP2.xml'}"]
+    else:
+        lines += [f"DataDictionary={DICTIONARIES / (VERSION.replace('.', '') + '.xml')}"]
+    config = Path(folder) / "quickfix.cfg"
+    config.write_text("\n".join(lines) + "\n")
+    application = Application()
+    settings = fix.SessionSettings(str(config))
+    initiator = fix.SocketInitiator(application, fix.FileStoreFactory(settings), settings)
+    initiator.start()
+    if not application.is_up.wait(20):
+        raise SystemExit("no logon")
+    for number in range(COUNT):
+        fix.Session.sendToTarget(order(f"Q{number}", "1" if number % 2 else "2", 10, None), application.session)
+    application.wait(2 * COUNT)
+    fix.Session.sendToTarget(order("REST", "1", 10, "1.00"), application.session)
+    application.wait(2 * COUNT + 1)
+    fix.Session.sendToTarget(cancel("GONE", "REST"), application.session)
+    application.wait(2 * COUNT + 2)
+    initiator.stop()
+    kinds = [report.get(150) for report in application.reports]
+    print(
+        json.dumps(
+            {
+                "accepted": kinds.count("0"),
+                "filled": sum(report[39] == "2" for report in application.reports),
+                "canceled": kinds.count("4"),
+                "rejects": application.rejects,
+                "out": application.is_out.is_set(),
+            }
+        )
+    )
+
+
+main()
