@@ -38,8 +38,12 @@ pytest: venv  ## the tests
 pytest-ibapi10: venv-ibapi10  ## what meets ibapi, on its newer generation
 	$(VENV10)/bin/python -m pytest -m "not soak and not quickfix" $(wildcard tests/wire tests/dialects tests/twsapi tests/adapters) $(ARGS)
 
-bench: venv  ## measure; `make bench B=B2` one of them
+bench: venv .venv/.opponents  ## measure; `make bench B=B2` one of them
 	$(BIN)/python -m benchmarks.run $(B)
+
+.venv/.opponents: constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt lightmatchingengine pyorderbook bourse
+	@touch $@
 
 soak: venv  ## the long runs
 	$(BIN)/python -m pytest -m soak $(ARGS)

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "B4": "b04_calls",
     "B5": "b05_order_round_trip",
     "B6": "b06_durable_orders",
+    "B7": "b07_matching",
     "B9": "b09_memory",
     "B11": "b11_interest",
     "B16": "b16_tick_ingestion",

@@ -5,18 +5,19 @@ from __future__ import annotations
 import random
 from collections import deque
 from heapq import heappop, heappush
+from typing import Any
 
 
 class LeastBook:
     """A dictionary of queues and a heap of prices a side, with lazy deletion: an independent witness."""
 
-    def __init__(self):
-        self.levels = ({}, {})
-        self.heaps = ([], [])
-        self.open = {}
+    def __init__(self) -> None:
+        self.levels: tuple[dict[int, deque[int]], dict[int, deque[int]]] = ({}, {})
+        self.heaps: tuple[list[int], list[int]] = ([], [])
+        self.open: dict[int, int] = {}
         self.trades = self.volume = self.notional = 0
 
-    def best(self, side):
+    def best(self, side: int) -> int | None:
         heap, levels = self.heaps[side], self.levels[side]
         while heap:
             price = heap[0] if side else -heap[0]
@@ -29,7 +30,7 @@ class LeastBook:
             heappop(heap)
         return None
 
-    def add(self, number, side, price, quantity):
+    def add(self, number: int, side: int, price: int, quantity: int) -> int:
         while quantity:
             best = self.best(1 - side)
             if best is None or (best < price if side else best > price):
@@ -43,23 +44,23 @@ class LeastBook:
             self.notional += best * traded
         self.open[number] = quantity
         if quantity:
-            queue = self.levels[side].get(price)
-            if queue is None:
-                queue = self.levels[side][price] = deque()
+            own = self.levels[side].get(price)
+            if own is None:
+                own = self.levels[side][price] = deque()
                 heappush(self.heaps[side], price if side else -price)
-            queue.append(number)
+            own.append(number)
         return quantity
 
-    def cancel(self, number):
+    def cancel(self, number: int) -> None:
         self.open[number] = 0
 
 
-def make_flow(count, seed=7, mid=10_000):
+def make_flow(count: int, seed: int = 7, mid: int = 10_000) -> tuple[list[tuple[Any, ...]], LeastBook]:
     """Return the operations, ("A", id, side, price, quantity) or ("C", id), and the book that they lead to."""
     draw = random.Random(seed)
     book = LeastBook()
-    live = []
-    operations = []
+    live: list[int] = []
+    operations: list[tuple[Any, ...]] = []
     next_id = 1
     while len(operations) < count:
         x = draw.random()

@@ -197,5 +197,13 @@ def test_who_never_logs_on_is_let_go():
         session.handle_timeout(15.0)
 
 
+@pytest.mark.parametrize("interval", ["-1", "999999999", "1.5"])
+def test_a_heartbeat_that_nobody_can_keep_is_no_logon(interval):
+    pair = Pair(client=SessionOptions(heartbeat=interval))
+    pair.connect()
+    (over,) = pair.take("venue")
+    assert isinstance(over, LoggedOut) and not pair.venue.is_logged_on
+
+
 def test_no_password_shows_in_what_a_log_would_hold():
     assert "secret" not in repr(Message("A", [(553, "me"), (554, "secret")]))

@@ -28,6 +28,7 @@ SECOND = 1_000_000_000
 _MOST_QUEUED = 10_000
 _ROUTES = {50: 57, 57: 50, 142: 143, 143: 142, 115: 128, 128: 115, 116: 129, 129: 116, 144: 145, 145: 144}
 _TEST = "TEST"
+_LONGEST_HEARTBEAT = 86_400
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -214,7 +215,7 @@ class FixSession:
         if self._identify is None:
             self._logon_answer(message, known)
             return
-        if message.type != "A" or find_fault(message, known) is not None:
+        if message.type != "A" or find_fault(message, known) is not None or _heartbeat_of(message) is None:
             self._end("the first message is no sound logon")
             return
         identity = Identity(message[8], message[56], message[49])
@@ -239,7 +240,7 @@ class FixSession:
         if number < expected and not message.is_set(43):
             self._too_low(expected, number)
             return
-        self.heartbeat = message.number(108, 0) or 0
+        self.heartbeat = _heartbeat_of(message) or 0
         self._answer_logon(message, is_reset=is_reset)
         self._events.append(LoggedOn(identity, message, is_reset or self.options.resets_on_logon))
         self._after_logon(message, number)
@@ -266,7 +267,8 @@ class FixSession:
             self._end(message.get(58) or "logged out in answer to the logon")
             return
         fault = find_fault(message, known, self.options.switches)
-        if message.type != "A" or fault is not None or message[8] != self.identity.begin_string:
+        heartbeat = _heartbeat_of(message)
+        if message.type != "A" or fault is not None or heartbeat is None or message[8] != self.identity.begin_string:
             self._end("the answer to the logon is none")
             return
         if (message.get(49), message.get(56)) != (self.identity.target, self.identity.sender):
@@ -279,7 +281,7 @@ class FixSession:
         if number < expected and not message.is_set(43):
             self._too_low(expected, number)
             return
-        self.heartbeat = message.number(108, self.heartbeat) or 0
+        self.heartbeat = heartbeat
         self.is_logged_on = True
         self._events.append(LoggedOn(self.identity, message, message.is_set(141)))
         self._after_logon(message, number)
@@ -675,6 +677,15 @@ class FixSession:
             return
         self.is_over = True
         raise RemoteProtocolError("no logon in time")
+
+
+def _heartbeat_of(logon: Message) -> int | None:
+    """Return the interval that a logon asks for, None for one that nobody can keep."""
+    try:
+        interval = logon.number(108)
+    except ValueError:
+        return None
+    return interval if interval is not None and 0 <= interval <= _LONGEST_HEARTBEAT else None
 
 
 def _tag(pair: tuple[int, str]) -> int:

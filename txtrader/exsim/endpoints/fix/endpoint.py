@@ -32,6 +32,7 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     targets: Mapping[str, Mapping[str, str | None]] = {}
     session: SessionOptions = SessionOptions()
     max_connections: int = 256
+    max_identities: int = 1_000
 
 
 class Application(Protocol):
@@ -193,6 +194,8 @@ class FixEndpoint:
             password = known[identity.target]
             if password is not None and logon.get(554) != password:
                 refusal = "wrong password"
+        if identity not in self._stores and len(self._stores) >= options.max_identities:
+            return None
         self.by_identity[identity] = connection
         store = self._stores.setdefault(identity, MemoryStore())
         self._log.info("{target} logs on over {version}", target=identity.target, version=identity.begin_string)
