@@ -37,6 +37,9 @@ class _Sink:
     def dropped(self, order: BookOrder, reason: Any) -> None:
         self.events.append((order.number, reason))
 
+    def lessened(self, order: BookOrder, lots: int) -> None:
+        self.events.append((order.number, lots))
+
 
 def ours(flow: Flow) -> tuple[float, Totals]:
     sink = _Sink()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class NaiveOrder:
-    def __init__(self, number, sign, kind, price, stop, quantity, tif, display):
+    def __init__(self, number, sign, kind, price, stop, quantity, tif, display, key=""):
+        self.key = key
         self.number, self.sign, self.kind = number, sign, kind
         self.price, self.stop, self.leaves = price, stop, quantity
         self.tif, self.display = tif, display
@@ -15,9 +16,10 @@ class NaiveOrder:
 
 
 class Naive:
-    """Price, then time; stops by the last trade; icebergs; DAY, IOC, FOK."""
+    """Price, then time; stops by the last trade; icebergs; DAY, IOC, FOK; orders of one key kept apart."""
 
-    def __init__(self, last):
+    def __init__(self, last, mode="none"):
+        self.mode = mode
         self.last = last
         self.orders = {}
         self.trades = []  # (aggressor, resting, price, quantity)
@@ -66,13 +68,19 @@ class Naive:
         return sorted(found, key=lambda o: (o.price * order.sign, o.place))
 
     def match(self, order):
-        if order.tif == "FOK" and sum(o.leaves for o in self.crossing(order)) < order.leaves:
-            return
+        if order.tif == "FOK":
+            there = sum(other.leaves for other in self.crossing(order) if not self.is_own(order, other))
+            if there < order.leaves:
+                return
         while order.leaves:
             others = self.crossing(order)
             if not others:
                 break
             other = others[0]
+            if self.is_own(order, other):
+                if self.keep_apart(order, other):
+                    return
+                continue
             quantity = min(order.leaves, other.shown)
             order.leaves -= quantity
             other.leaves -= quantity
@@ -87,6 +95,24 @@ class Naive:
                     self.rest(other)
         if order.leaves and order.tif == "DAY" and order.kind in ("LIMIT", "STOPLIMIT"):
             self.rest(order)
+
+    def is_own(self, order, other):
+        return self.mode != "none" and order.key == other.key
+
+    def keep_apart(self, order, other):
+        """Tell whether the incoming order is over."""
+        if self.mode == "decrement":
+            less = min(order.leaves, other.leaves)
+            hidden = other.leaves - other.shown
+            other.leaves -= less
+            other.shown -= max(0, less - hidden)
+            order.leaves -= less
+            if not other.leaves:
+                other.place = None
+            return not order.leaves
+        if self.mode in ("oldest", "both"):
+            other.place = None
+        return self.mode in ("newest", "both")
 
     def rest(self, order):
         order.place = self.next()

@@ -9,7 +9,7 @@ import pytest
 from exsim_naive import Naive, NaiveOrder
 from exsim_venue import ACME, Stage
 
-from txtrader.exsim.records import Changes, Terms
+from txtrader.exsim.records import Changes, SelfTrade, Terms
 from txtrader.model.order import OrderType, Side, TimeInForce
 
 CENT = Decimal("0.01")
@@ -21,14 +21,14 @@ TYPES = {
 }
 
 
-def play(seed, count):
+def play(seed, count, mode="none"):
     """Run the same operations on both; return the venue's stage, its numbers, and the naive engine."""
     draw = random.Random(seed)
-    stage = Stage(cash=10**12)
+    stage = Stage(cash=10**12, self_trade=SelfTrade(mode))
     venue = stage.venue
     market = venue._market(ACME.id)
     mid = market.last
-    naive = Naive(mid)
+    naive = Naive(mid, mode)
     ids = []
     known = {}
     for _ in range(count):
@@ -56,13 +56,14 @@ def play(seed, count):
         tif = draw.choices(("DAY", "IOC", "FOK"), (85, 9, 6))[0]
         quantity = draw.randrange(1, 40)
         display = draw.randrange(1, quantity + 1) if kind == "LIMIT" and tif == "DAY" and draw.random() < 0.15 else 0
+        account = draw.choice(("A1", "A1", "B2")) if mode != "none" else "A1"
         number = len(known) + 1
         # The naive engine's numbers stand first, since fills are compared as they happen.
         order = venue.submit(
             "a",
             Terms(
                 listing_id=ACME.id,
-                account="A1",
+                account=account,
                 side=Side.BUY if sign > 0 else Side.SELL,
                 quantity=Decimal(quantity),
                 type=TYPES[kind],
@@ -75,19 +76,42 @@ def play(seed, count):
         assert order.status != "Rejected", order.end
         ids.append(order.id)
         known[order.id] = number
-        naive.add(NaiveOrder(number, sign, kind, price, stop, quantity, tif, display if display < quantity else 0))
+        shown = display if display < quantity else 0
+        naive.add(NaiveOrder(number, sign, kind, price, stop, quantity, tif, shown, account))
         top = venue.top(ACME.id)
         assert top.bid is None or top.ask is None or top.bid < top.ask, "crossed at rest"
     return stage, known, naive
 
 
-@pytest.mark.parametrize(("seed", "count"), [(1, 7_000), (2, 7_000), (3, 6_000)])
-def test_the_venue_and_a_naive_engine_agree_on_every_trade(seed, count):
-    stage, known, naive = play(seed, count)
+MODES = [mode.value for mode in SelfTrade if mode is not SelfTrade.NONE]
+
+
+COUNT = 5_000  # the plain engine looks at everything each time: many short runs are faster than a few long ones
+
+
+@pytest.mark.parametrize("seed", range(1, 14))
+def test_the_venue_and_a_naive_engine_agree_on_every_trade(seed):
+    compare(*play(seed, COUNT))
+
+
+@pytest.mark.parametrize("seed", [21, 22])
+@pytest.mark.parametrize("mode", MODES)
+def test_they_agree_on_who_must_not_trade_with_himself(seed, mode):
+    compare(*play(seed, COUNT, mode))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1_000, 1_400))
+def test_they_agree_over_millions_of_operations(seed):
+    compare(*play(seed, COUNT, ["none", *MODES][seed % 5]))
+
+
+def compare(stage, known, naive):
+    """Hold the venue's trades and what rests against the naive engine's."""
     trades = [
         (known[record[6 + 1]], known[record[8]], record[5], record[6]) for record in stage.venue.tape.of_kind("match")
     ]
-    assert len(trades) > count / 10
+    assert len(trades) > len(known) / 10
     assert trades == naive.trades
     for order_id, number in known.items():
         order, twin = stage.venue.order(order_id), naive.orders[number]

@@ -8,7 +8,7 @@ import pytest
 from exsim_venue import ACME, BETA, FUTURE, PAIR, SECOND, A, B, Ear, Stage
 
 from txtrader.exsim.listeners import OrderListener
-from txtrader.exsim.records import Changes, Phase, Reason, Refusal
+from txtrader.exsim.records import Changes, Phase, Reason, Refusal, SelfTrade
 from txtrader.model.order import OrderStatus, OrderType, Side, TimeInForce
 
 D = Decimal
@@ -504,3 +504,54 @@ def test_a_stop_that_was_elected_works_at_once_when_it_is_released():
     for order in (stop, waiting):
         assert stage.venue.release(order.id) is None
     assert stage.book()[0] == [("101.00", 10, 1)] and waiting.held == "trigger"
+
+
+SELF_TRADES = [
+    # the mode; of the resting one (30 at 100) and of the incoming one (50 at 100): what is left, and where it stands
+    (SelfTrade.NONE, (0, FILLED), (20, OrderStatus.PARTIALLY_FILLED)),
+    (SelfTrade.NEWEST, (30, OrderStatus.NEW), (0, CANCELED)),
+    (SelfTrade.OLDEST, (0, CANCELED), (50, OrderStatus.NEW)),
+    (SelfTrade.BOTH, (0, CANCELED), (0, CANCELED)),
+    (SelfTrade.DECREMENT, (0, CANCELED), (20, OrderStatus.NEW)),
+]
+
+
+@pytest.mark.parametrize(("mode", "resting", "incoming"), SELF_TRADES)
+def test_orders_of_one_account_are_kept_apart_as_the_venue_says(mode, resting, incoming):
+    stage = Stage(self_trade=mode)
+    first = stage.sell(30, "100.00", account=A)
+    second = stage.buy(50, "100.00")
+    assert [(order.remaining, order.status) for order in (first, second)] == [resting, incoming]
+    for order in (first, second):
+        if order.status is CANCELED:
+            assert order.end.reason is Reason.SELF_TRADE
+    assert bool(stage.venue.fills()) == (mode is SelfTrade.NONE)
+
+
+def test_only_those_of_one_key_are_kept_apart_and_executions_that_were_made_stand():
+    stage = Stage(self_trade=SelfTrade.NEWEST)
+    stage.sell(10, "99.00")
+    stage.sell(30, "100.00", account=A)
+    order = stage.buy(50, "100.00")
+    assert (order.filled, order.status, order.end.reason) == (10, CANCELED, Reason.SELF_TRADE)
+    stage.sell(5, "98.00", self_trade_id="desk")
+    assert stage.buy(5, "98.00", self_trade_id="desk").filled == 0, "the key decides, not the account"
+    assert stage.buy(5, "98.00", self_trade_id="other").filled == 5
+
+
+def test_a_fok_does_not_count_on_its_own_account():
+    stage = Stage(self_trade=SelfTrade.OLDEST)
+    stage.sell(30, "100.00", account=A)
+    stage.sell(30, "100.00")
+    order = stage.buy(40, "100.00", tif=TimeInForce.FOK)
+    assert (order.filled, order.end.reason) == (0, Reason.NO_LIQUIDITY)
+    assert stage.buy(30, "100.00", tif=TimeInForce.FOK).filled == 30
+
+
+def test_a_decrement_takes_an_icebergs_reserve_first():
+    stage = Stage(self_trade=SelfTrade.DECREMENT)
+    iceberg = stage.sell(30, "100.00", account=A, display_quantity=D(10))
+    order = stage.buy(5, "100.00")
+    assert order.status is CANCELED
+    assert (iceberg.remaining, iceberg.quantity) == (25, 25) and stage.book()[1] == [("100.00", 10, 1)]
+    assert "order_restated" in stage.ear.names()

@@ -26,11 +26,13 @@ class BookOrder:
 
     `price` None is a market order.  `leaves` is what is open, of which `reserve` is not shown; `display` is the size
     of a shown slice, 0 shows all.  `life` says whether it may rest (RESTS), trades what it can at once (AT_ONCE), or
-    only if that is all of it (ALL_AT_ONCE).  `level` is set while the order rests.
+    only if that is all of it (ALL_AT_ONCE).  Orders of one `key` may be kept from trading with each other, None is
+    nobody's.  `level` is set while the order rests.
     """
 
     __slots__ = (
         "display",
+        "key",
         "leaves",
         "level",
         "life",
@@ -49,6 +51,7 @@ class BookOrder:
         self.leaves = quantity
         self.life = RESTS
         self.reserve = self.display = 0
+        self.key: str | None = None
         self.level: Level | None = None
         self.prev: BookOrder | None = None
         self.next: BookOrder | None = None
@@ -171,6 +174,16 @@ class BookSide:
         else:
             del keys[bisect_left(keys, key)]
         del self.levels[key]
+
+    def within_others(self, threshold: int, needed: int, key: str) -> bool:
+        """As `within`, leaving out the orders of one key."""
+        for level in self:
+            if level.key < threshold:
+                return False
+            needed -= sum(order.leaves for order in level if order.key != key)
+            if needed <= 0:
+                return True
+        return False
 
     def within(self, threshold: int, needed: int) -> bool:
         """Tell whether at least `needed` lots, reserves included, stand at keys at or above `threshold`."""

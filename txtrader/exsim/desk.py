@@ -36,6 +36,9 @@ DONE_ORDERS_KEPT = 100_000
 """How many done orders can still be asked for, with their fills; older ones are forgotten."""
 
 
+_KEPT_APART = Refusal(Reason.SELF_TRADE, "it would have traded with an order of its own account")
+
+
 class Desk:
     """See the module.
 
@@ -340,8 +343,17 @@ class Desk:
     # -- ends
 
     def dropped(self, order: Order, reason: Reason) -> None:
-        """Take in that matching canceled the rest of an order which may not rest."""
-        self.end(order, OrderStatus.CANCELED, Refusal(reason, "nothing more to trade with at once"))
+        """Take in that matching canceled the rest of an order: it may not rest, or not trade with its own."""
+        refusal = _KEPT_APART if reason is Reason.SELF_TRADE else Refusal(reason, "nothing more to trade with at once")
+        self.end(order, OrderStatus.CANCELED, refusal)
+
+    def lessened(self, order: Order, lots: int) -> None:
+        """Take in that an order lost lots against one of its own key, without a trade."""
+        self.count_open(order, -lots)
+        order.lots -= lots
+        self.touch(order)
+        self.tape.write("restate", order.id, order.lots)
+        self.tell("order_restated", order, _KEPT_APART)
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
         order.status = OrderStatus.REJECTED

@@ -22,7 +22,7 @@ from txtrader.exsim.market import Market
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
 from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource
-from txtrader.exsim.records import Listing, Reason
+from txtrader.exsim.records import Listing, Reason, SelfTrade
 from txtrader.exsim.tape import Tape
 from txtrader.model.instrument import SecType
 
@@ -59,6 +59,8 @@ class Floor:
         seed: int,
         activity: Activity,
         market_rests: bool,
+        self_trade: SelfTrade,
+        on_less: Callable[[Order, int], None],
         has_house: bool,
         on_fill: Callable[[Order, int, int, int, bool], None],
         on_drop: Callable[[Order, Reason], None],
@@ -73,6 +75,8 @@ class Floor:
         self._seed = seed
         self._activity = activity
         self._market_rests = market_rests
+        self._self_trade = self_trade
+        self._on_less = on_less
         self._has_house = has_house
         self._on_fill = on_fill
         self._on_drop = on_drop
@@ -131,6 +135,8 @@ class Floor:
             self._on_fill,
             self._on_drop,
             market_rests=self._market_rests,
+            self_trade=self._self_trade,
+            on_less=self._on_less,
             first_match=self.first_matches.get(listing.id, 0),
         )
         history = self.history(listing)

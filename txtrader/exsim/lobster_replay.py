@@ -68,6 +68,9 @@ class _Sink:
     def dropped(self, order: Any, reason: Reason) -> None:
         """The rest of an order that trades at once goes."""
 
+    def lessened(self, order: Any, lots: int) -> None:
+        """Nothing is kept from trading here."""
+
 
 def read_pair(messages: Path, books: Path) -> Iterator[tuple[LobsterMessage, Rows]]:
     """Read both files side by side: each message with the levels after it."""

@@ -17,7 +17,7 @@ from txtrader.exsim.book import AT_ONCE, Book, BookSide
 from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.matching import Matching
 from txtrader.exsim.orders import HouseOrder, Order
-from txtrader.exsim.records import DepthRow, Listing, Phase, Print, Reason, RowChange, SessionStats, Top
+from txtrader.exsim.records import DepthRow, Listing, Phase, Print, Reason, RowChange, SelfTrade, SessionStats, Top
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import Triggers
 from txtrader.model.order import Side
@@ -64,13 +64,16 @@ class Market:
         on_drop: Callable[[Order, Reason], None],
         *,
         market_rests: bool = False,
+        self_trade: SelfTrade = SelfTrade.NONE,
+        on_less: Callable[[Order, int], None] | None = None,
         first_match: int = 0,
     ) -> None:
         self.listing = listing
         self.tape = tape
         self.phase = Phase.CONTINUOUS
         self.book = Book()
-        self.matching = Matching(self.book, self, market_rests=market_rests)
+        self.matching = Matching(self.book, self, market_rests=market_rests, self_trade=self_trade)
+        self._on_less = on_less
         self.triggers = Triggers()
         self.watches: list[Watch] = []
         self.prints: deque[tuple[int, int, int, int, int]] = deque(maxlen=_PRINTS_KEPT)
@@ -201,6 +204,10 @@ class Market:
             self.tape.write("house_drop", self.listing.id, order.number, order.leaves)
         else:
             self._on_drop(order, reason)
+
+    def lessened(self, order: Any, lots: int) -> None:
+        if self._on_less is not None:
+            self._on_less(order, lots)
 
     # -- what is public, out
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from txtrader.exsim.book import ALL_AT_ONCE, Book, BookOrder
-from txtrader.exsim.records import Reason
+from txtrader.exsim.book import ALL_AT_ONCE, Book, BookOrder, BookSide, Level
+from txtrader.exsim.records import Reason, SelfTrade
 
 __all__ = ["ANY_PRICE", "MatchSink", "Matching"]
 
@@ -28,7 +28,10 @@ class MatchSink(Protocol):
         """Tell that an order joined the end of its level (a new slice of an iceberg, too)."""
 
     def dropped(self, order: Any, reason: Reason) -> None:
-        """Tell that the rest of an incoming order (`leaves`) is canceled because it may not rest."""
+        """Tell that the rest of an order (`leaves`) is canceled: it may not rest, or its own key stands against it."""
+
+    def lessened(self, order: Any, lots: int) -> None:
+        """Tell that an order lost lots, without a trade, against one of its own key."""
 
 
 class Matching:
@@ -38,9 +41,30 @@ class Matching:
     is canceled, as it always is where nothing traded.
     """
 
-    __slots__ = ("_asks", "_bids", "_dropped", "_executed", "_rested", "book", "market_rests")
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_dropped",
+        "_executed",
+        "_is_guarded",
+        "_rested",
+        "_self_trade",
+        "_sink",
+        "book",
+        "market_rests",
+    )
 
-    def __init__(self, book: Book, sink: MatchSink, *, market_rests: bool = False) -> None:
+    def __init__(
+        self,
+        book: Book,
+        sink: MatchSink,
+        *,
+        market_rests: bool = False,
+        self_trade: SelfTrade = SelfTrade.NONE,
+    ) -> None:
+        self._self_trade = self_trade
+        self._is_guarded = self_trade is not SelfTrade.NONE
+        self._sink = sink
         self.book = book
         self._bids = book.bids
         self._asks = book.asks
@@ -61,10 +85,16 @@ class Matching:
         keys = other.keys
         traded_at: int | None = None
         if keys and keys[-1] >= threshold:
-            if order.life == ALL_AT_ONCE and not other.within(threshold, order.leaves):
+            is_guarded = self._is_guarded and order.key is not None
+            if order.life == ALL_AT_ONCE and not self._is_there(order, other, threshold, is_guarded):
                 self._dropped(order, Reason.NO_LIQUIDITY)
                 return
-            traded_at = self._sweep(order, other, threshold)
+            if is_guarded:
+                traded_at, is_over = self._sweep_guarded(order, other, threshold)
+                if is_over:
+                    return
+            else:
+                traded_at = self._sweep(order, other, threshold)
             if not order.leaves:
                 return
         if order.life or limit is None:
@@ -116,6 +146,73 @@ class Matching:
                     self._rested(resting)
                 resting = level.head
         return price
+
+    def _sweep_guarded(self, order: BookOrder, other: BookSide, threshold: int) -> tuple[int | None, bool]:
+        """Trade with everybody but the order's own key; return the last price, and whether the order is over."""
+        keys, levels = other.keys, other.levels
+        price: int | None = None
+        while order.leaves and keys and keys[-1] >= threshold:
+            level = levels[keys[-1]]
+            resting = level.head
+            assert resting is not None, "no empty level stays"
+            if resting.key != order.key:
+                price = level.price
+                self._trade(order, other, level, resting)
+            elif self._keep_apart(order, resting):
+                return price, True
+        return price, False
+
+    def _trade(self, order: BookOrder, other: BookSide, level: Level, resting: BookOrder) -> None:
+        """Trade with the first order of a level."""
+        shown = resting.leaves - resting.reserve
+        quantity = min(shown, order.leaves)
+        order.leaves -= quantity
+        resting.leaves -= quantity
+        level.shown -= quantity
+        level.total -= quantity
+        is_refreshed = quantity == shown and resting.leaves > 0
+        if quantity == shown:
+            level.unlink(resting)
+            if is_refreshed:
+                level.append(resting)
+            elif level.head is None:
+                other.drop(level)
+        self._executed(order, resting, level.price, quantity)
+        if is_refreshed:
+            self._rested(resting)
+
+    def _keep_apart(self, order: BookOrder, resting: BookOrder) -> bool:
+        """Let two orders of one key not trade; tell whether the incoming one is over."""
+        mode = self._self_trade
+        if mode is SelfTrade.DECREMENT:
+            less = min(order.leaves, resting.leaves)
+            if less == resting.leaves:
+                self._withdraw(resting)
+            else:
+                self.book.reduce(resting, less)
+                self._sink.lessened(resting, less)
+            if less == order.leaves:
+                self._dropped(order, Reason.SELF_TRADE)
+                return True
+            order.leaves -= less
+            self._sink.lessened(order, less)
+            return False
+        if mode is not SelfTrade.NEWEST:
+            self._withdraw(resting)
+        if mode is SelfTrade.OLDEST:
+            return False
+        self._dropped(order, Reason.SELF_TRADE)
+        return True
+
+    def _withdraw(self, resting: BookOrder) -> None:
+        self.book.remove(resting)
+        self._dropped(resting, Reason.SELF_TRADE)
+
+    def _is_there(self, order: BookOrder, other: BookSide, threshold: int, is_guarded: bool) -> bool:
+        """Tell whether all of an order can trade at once; its own key's orders do not count where they may not meet."""
+        if is_guarded and order.key is not None:
+            return other.within_others(threshold, order.leaves, order.key)
+        return other.within(threshold, order.leaves)
 
     def cancel(self, order: BookOrder) -> None:
         """Take a resting order out of the book."""

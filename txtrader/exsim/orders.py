@@ -67,6 +67,7 @@ class Order(BookOrder):
         self.owner = owner
         self.terms = terms
         self.extra: Any = terms.extra
+        self.key = terms.self_trade_id or terms.account
         self.lots = lots
         self.filled_lots = 0
         self.notional = 0  # sum of ticks x lots over the executions

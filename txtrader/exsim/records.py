@@ -123,7 +123,18 @@ class Reason(StrEnum):
     PARENT = "parent"  # the parent ended
     DISCONNECT = "disconnect"
     EXPIRED = "expired"
+    SELF_TRADE = "self-trade"  # it would have traded with its own account
     VENUE = "venue"  # decided by the venue's operator or a scripted fault
+
+
+class SelfTrade(StrEnum):
+    """What happens when two orders of one key would trade with each other."""
+
+    NONE = "none"  # they trade
+    NEWEST = "newest"  # the incoming one's rest is canceled, and never rests
+    OLDEST = "oldest"  # the resting one is canceled, and matching goes on
+    BOTH = "both"
+    DECREMENT = "decrement"  # both lose the smaller quantity without a trade; one with nothing left is canceled
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -140,6 +151,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     type 1 cancels the others at the first execution, 2 and 3 reduce them in proportion (the venue is atomic, so
     that both protect against overfill).  `limit_offset` with a trailing stop limit gives the limit at election.
     `trail_amount` is in price, `trail_percent` in percent.  `extra` is the endpoint's own, carried unread.
+    `self_trade_id` is the key of self-trade prevention, by default the account.
     `is_held`: accept and report it, but keep it out of the market until `Venue.release`.
     """
 
@@ -161,6 +173,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     oca_group: str = ""
     oca_type: int = 0
     exchange: str = ""
+    self_trade_id: str = ""
     is_held: bool = False
     extra: Any = None
 

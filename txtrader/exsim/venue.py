@@ -39,6 +39,7 @@ from txtrader.exsim.records import (
     ProfitAndLoss,
     Reason,
     Refusal,
+    SelfTrade,
     Terms,
     WhatIf,
 )
@@ -56,7 +57,8 @@ class Venue(PublicData):
 
     `clock` is the reactor or a `task.Clock`; `now_ns` the wall in integer nanoseconds UTC.  `recipes` says how each
     listing is priced (by id); `cash` what each account begins with, by currency.  `activity` is `none`, `slow`,
-    `fast`, or actions a second in each market.  `market_rests`: what a market order could not trade at once rests at
+    `fast`, or actions a second in each market.  `self_trade` says what happens when two orders of one account (or
+    `self_trade_id`) would trade with each other.  `market_rests`: what a market order could not trade at once rests at
     its last price, so that it fills like a retail broker's; else it is canceled.  Without `has_house` the books are
     empty but for what participants put there.  `state_path` names the file in which orders, fills and accounts
     outlive the process; without it nothing does.
@@ -74,6 +76,7 @@ class Venue(PublicData):
         seed: int = 1,
         activity: str | float = "slow",
         market_rests: bool = False,
+        self_trade: SelfTrade = SelfTrade.NONE,
         has_house: bool = True,
         tape: Tape | None = None,
         state_path: str | None = None,
@@ -99,6 +102,8 @@ class Venue(PublicData):
             seed=seed,
             activity=Activity(rate),
             market_rests=market_rests,
+            self_trade=self_trade,
+            on_less=lambda order, lots: self._desk.lessened(order, lots),
             has_house=has_house,
             on_fill=lambda *facts: self._desk.filled(*facts),
             on_drop=lambda *facts: self._desk.dropped(*facts),

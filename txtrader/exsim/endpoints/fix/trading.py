@@ -160,6 +160,7 @@ class Trading(OrderListener):
                 expire_time=terms.good_till,
                 display_quantity=terms.display_quantity,
                 client_order_id=identity,
+                self_trade_id=message.get(2362, "") or "",
             ),
         )
         self._entering = None
