@@ -555,3 +555,26 @@ def test_a_decrement_takes_an_icebergs_reserve_first():
     assert order.status is CANCELED
     assert (iceberg.remaining, iceberg.quantity) == (25, 25) and stage.book()[1] == [("100.00", 10, 1)]
     assert "order_restated" in stage.ear.names()
+
+
+def test_a_post_only_order_never_takes():
+    stage = Stage()
+    stage.sell(10, "100.00")
+    refused = stage.buy(5, "100.00", post_only=True)
+    assert (refused.status, refused.end.reason) == (REJECTED, Reason.WOULD_TRADE)
+    resting = stage.buy(5, "99.99", post_only=True)
+    assert resting.rests
+    refusal = stage.venue.replace(None, resting.id, Changes(limit_price=D("100.00")))
+    assert refusal.reason is Reason.WOULD_TRADE and resting.limit_price == D("99.99") and resting.rests
+    assert stage.sell(5, "99.99").filled == 5, "it is taken as any other"
+    for terms in ({"type": OrderType.MARKET, "limit_price": None}, {"tif": TimeInForce.IOC}):
+        wrong = stage.buy(5, "99.00", post_only=True, **terms)
+        assert wrong.end.reason is Reason.UNSUPPORTED
+
+
+def test_a_post_only_order_that_waited_is_canceled_where_it_would_take():
+    stage = Stage()
+    held = stage.buy(5, "100.00", post_only=True, is_held=True)
+    stage.sell(10, "100.00")
+    assert stage.venue.release(held.id) is None
+    assert (held.status, held.end.reason, held.filled) == (CANCELED, Reason.WOULD_TRADE, 0)

@@ -86,6 +86,7 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     tif: TimeInForce = TimeInForce.DAY
     good_till: int | None = None
     display_quantity: Decimal | None = None
+    post_only: bool = False
 
 
 def terms_of(message: Message) -> OrderTerms:
@@ -105,8 +106,9 @@ def terms_of(message: Message) -> OrderTerms:
         kind = _TYPES[word]
     else:
         raise Unsupported(40, f"order type {word} is not offered")
-    for flag in (message.get(18) or "").split():
-        if flag not in ("a", "1", "2", "3", "5"):  # how a person works an order is nothing to a venue
+    flags = (message.get(18) or "").split()
+    for flag in flags:
+        if flag not in ("a", "6", "1", "2", "3", "5"):  # how a person works an order is nothing to a venue
             raise Unsupported(18, f"instruction {flag} is not offered")
     tif = _TIMES.get(message.get(59, "0") or "0")
     if tif is None:
@@ -129,6 +131,7 @@ def terms_of(message: Message) -> OrderTerms:
         tif=tif,
         good_till=good_till,
         display_quantity=message.decimal(1138) or message.decimal(111),
+        post_only="6" in flags,
     )
 
 

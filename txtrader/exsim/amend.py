@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from txtrader.exsim.desk import Desk, set_life
-from txtrader.exsim.entry import NEEDS_TRIGGER, check_terms, to_lots, to_ticks
+from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, to_lots, to_ticks, would_trade
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Changes, Phase, Reason, Refusal, Terms
 from txtrader.model.order import OrderStatus
@@ -93,6 +93,8 @@ class Amendments:
         if refusal is None:
             lots = to_lots(terms.quantity, order.listing)
             refusal = self._check(order, lots - order.lots)
+        if refusal is None and order.held == "" and would_trade(desk.market_of(order.listing.id), terms, order.listing):
+            refusal = WOULD_TRADE
         if refusal is not None:
             return refusal
         old = order.terms

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from txtrader.exsim.accounts import Account
 from txtrader.exsim.book import ALL_AT_ONCE, AT_ONCE, RESTS
 from txtrader.exsim.charges import commission
-from txtrader.exsim.entry import NEEDS_TRIGGER, check_terms, to_lots, to_ticks
+from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, to_lots, to_ticks, would_trade
 from txtrader.exsim.executions import Executions
 from txtrader.exsim.instruments import unlisted
 from txtrader.exsim.lifetimes import Lifetimes
@@ -187,6 +187,8 @@ class Desk:
             if not parent.is_open and parent.status is not OrderStatus.FILLED:
                 return Refusal(Reason.LINKED, f"order {parent.id}, which this one waits for, is {parent.status}")
             order.parent = parent
+        if not terms.is_held and order.parent is None and would_trade(market, terms, order.listing):
+            return WOULD_TRADE
         for screen in self.screens:
             refusal = screen(order)
             if refusal is not None:
@@ -252,7 +254,10 @@ class Desk:
         market = self.market_of(order.listing.id)
         assert market is not None
         if order.held == "":
-            market.matching.enter(order)
+            if would_trade(market, order.terms, order.listing):  # it waited, or came with others
+                self.end(order, OrderStatus.CANCELED, WOULD_TRADE)
+            else:
+                market.matching.enter(order)
         elif order.held == "trigger":
             if market.last is not None and market.triggers.is_reached(order, market.last):
                 self._elect(market, order)

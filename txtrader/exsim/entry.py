@@ -6,11 +6,15 @@ Each check returns None or the `Refusal` with the reason; none changes anything.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from txtrader.exsim.records import Listing, Reason, Refusal, Terms
 from txtrader.model.order import OrderType, TimeInForce
 
-__all__ = ["NEEDS_TRIGGER", "TIMES_IN_FORCE", "check_terms", "to_lots", "to_ticks"]
+if TYPE_CHECKING:
+    from txtrader.exsim.market import Market
+
+__all__ = ["NEEDS_TRIGGER", "TIMES_IN_FORCE", "WOULD_TRADE", "check_terms", "to_lots", "to_ticks", "would_trade"]
 
 TIMES_IN_FORCE = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD)
 NEEDS_TRIGGER = frozenset(
@@ -37,6 +41,16 @@ def to_lots(quantity: Decimal, listing: Listing) -> int:
     return int(quantity / listing.step)
 
 
+WOULD_TRADE = Refusal(Reason.WOULD_TRADE, "the order is post-only and would trade at once")
+
+
+def would_trade(market: Market | None, terms: Terms, listing: Listing) -> bool:
+    """Tell whether a post-only order would trade on its arrival."""
+    if not terms.post_only or terms.limit_price is None or market is None:
+        return False
+    return market.matching.would_fill(terms.side.sign, to_ticks(terms.limit_price, listing), 1)
+
+
 def check_terms(terms: Terms, listing: Listing, now: int) -> Refusal | None:
     """Check everything about an order that depends on nothing but its listing and the time."""
     if not listing.is_tradeable:
@@ -50,6 +64,8 @@ def check_terms(terms: Terms, listing: Listing, now: int) -> Refusal | None:
             return Refusal(Reason.EXPIRE_TIME, "a GTD order needs the time at which it ends")
         if terms.expire_time < now:
             return Refusal(Reason.EXPIRE_TIME, "the order would have ended already")
+    if terms.post_only and (terms.type is not OrderType.LIMIT or terms.tif in (TimeInForce.IOC, TimeInForce.FOK)):
+        return Refusal(Reason.UNSUPPORTED, "only a limit order that may rest can be post-only")
     return _check_quantity(terms, listing) or _check_prices(terms, listing)
 
 

@@ -123,6 +123,7 @@ class Reason(StrEnum):
     PARENT = "parent"  # the parent ended
     DISCONNECT = "disconnect"
     EXPIRED = "expired"
+    WOULD_TRADE = "would-trade"  # post-only, and the other side is there
     SELF_TRADE = "self-trade"  # it would have traded with its own account
     VENUE = "venue"  # decided by the venue's operator or a scripted fault
 
@@ -150,9 +151,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     `parent_id` is the venue id of an order that must fill first; `oca_group` ties orders of one owner together:
     type 1 cancels the others at the first execution, 2 and 3 reduce them in proportion (the venue is atomic, so
     that both protect against overfill).  `limit_offset` with a trailing stop limit gives the limit at election.
-    `trail_amount` is in price, `trail_percent` in percent.  `extra` is the endpoint's own, carried unread.
-    `self_trade_id` is the key of self-trade prevention, by default the account.
-    `is_held`: accept and report it, but keep it out of the market until `Venue.release`.
+    `trail_amount` is in price, `trail_percent` in percent.  A limit order that is `post_only` is refused where it would
+    trade at once.  `self_trade_id` is the key of self-trade prevention, by default the account.  `is_held`: accept and
+    report it, but keep it out of the market until `Venue.release`.  `extra` is the endpoint's own, carried unread.
     """
 
     listing_id: int
@@ -174,6 +175,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     oca_type: int = 0
     exchange: str = ""
     self_trade_id: str = ""
+    post_only: bool = False
     is_held: bool = False
     extra: Any = None
 

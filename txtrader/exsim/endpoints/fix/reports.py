@@ -35,6 +35,7 @@ _REASONS = {
     Reason.UNKNOWN_ACCOUNT: "15",
     Reason.PRICE: "99",
     Reason.PRICE_TICK: "99",
+    Reason.WOULD_TRADE: "99",
 }
 _LAST_REASON_OF_42 = 8
 _TICK_REASON_OF_50 = "18"

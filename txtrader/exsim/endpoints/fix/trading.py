@@ -161,6 +161,7 @@ class Trading(OrderListener):
                 display_quantity=terms.display_quantity,
                 client_order_id=identity,
                 self_trade_id=message.get(2362, "") or "",
+                post_only=terms.post_only,
             ),
         )
         self._entering = None
