@@ -138,3 +138,31 @@ def test_a_fix_client_trades_on_the_market_that_the_others_see(start: Start) -> 
     finally:
         client.close()
     assert end(process) == 0
+
+
+def test_orders_and_numbers_of_a_fix_client_outlive_a_kill(start: Start) -> None:
+    words = ("txtrader.exsim", "--tws-port", 0, "--fix-port", 0, "--pace", "none", "--state", "market.db")
+    process = start(*words)
+    port_of(process)
+    assert process.stdout is not None
+    client = FixClient(int(process.stdout.readline().rpartition(":")[2]))
+    client.log_on()
+    client.order("A1", 1, 10, "1.00", _59=1)
+    assert client.next("8")[150] == "0"
+    client.close()
+    process.kill()
+    process.wait(10)
+    again = start(*words)
+    port_of(again)
+    assert again.stdout is not None
+    back = FixClient(int(again.stdout.readline().rpartition(":")[2]), number=client.number)
+    try:
+        assert back.log_on()[34] == "3", "the venue goes on where it was"
+        back.send("AF", (584, "S"), (585, 7))
+        found = back.next("8")
+        assert (found[11], found[150], found[39]) == ("A1", "I", "0")
+        back.change("F", "A2", "A1", 1, 10)
+        assert back.next("8")[150] == "4"
+    finally:
+        back.close()
+    assert end(again) == 0

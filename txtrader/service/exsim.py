@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -93,11 +94,20 @@ class ExsimService(Daemon):
             if wire == "cqg":
                 self.served[wire] = await market.start_cqg(self._reactor, host, port, CqgOptions())
             else:
-                self.served[wire] = await market.start_fix(self._reactor, host, port, FixOptions())
+                options = FixOptions(store_folder=self._fix_folder())
+                self.served[wire] = await market.start_fix(self._reactor, host, port, options)
         except CannotListenError as error:
             reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
             raise ConfigError(f"cannot listen on {host}:{port}: {reason}", path=f"--{wire}-port") from None
         self._log.info("simulated {wire} at {host}:{port}", wire=wire.upper(), host=host, port=self.served[wire])
+
+    def _fix_folder(self) -> str | None:
+        """Return where the numbers of FIX sessions are kept: beside the state file, where there is one."""
+        if self._state_path is None:
+            return None
+        folder = f"{self._state_path}.fix"
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return folder
 
 
 def make_application(

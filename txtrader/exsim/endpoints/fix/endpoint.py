@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.net.fix_store import FileStore, file_name_of
 from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
 from txtrader.wire.fix.message import Message
@@ -25,7 +27,8 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the endpoint does.
 
     `sender` is our CompID.  `targets` are those that may log on, by BeginString (an empty mapping: anybody), with
-    their password where that is checked.  `session` is what each of them gets.
+    their password where that is checked.  `session` is what each of them gets.  Numbers and sent messages are kept in
+    `store_folder`, a file for each identity; without it they live as long as the endpoint.
     """
 
     sender: str = "EXSIM"
@@ -33,6 +36,7 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionOptions = SessionOptions()
     max_connections: int = 256
     max_identities: int = 1_000
+    store_folder: str | None = None
 
 
 class Application(Protocol):
@@ -155,6 +159,9 @@ class FixEndpoint:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         for connection in list(self.connections):
             connection.drop()
+        for store in self._stores.values():
+            if isinstance(store, FileStore):
+                store.close()
         port, self._port = self._port, None
         if port is None:
             return succeed(None)
@@ -197,7 +204,7 @@ class FixEndpoint:
         if identity not in self._stores and len(self._stores) >= options.max_identities:
             return None
         self.by_identity[identity] = connection
-        store = self._stores.setdefault(identity, MemoryStore())
+        store = self._store(identity)
         self._log.info("{target} logs on over {version}", target=identity.target, version=identity.begin_string)
         return Profile(options.session, store, refusal)
 
@@ -207,8 +214,16 @@ class FixEndpoint:
         if connection is not None and connection.session.is_logged_on:
             connection.send(message)
             return
-        store = self._stores.setdefault(identity, MemoryStore())
+        store = self._store(identity)
         FixSession(self.now_ns, identity=identity, options=self.options.session, store=store).keep(message)
+
+    def _store(self, identity: Identity) -> Store:
+        store = self._stores.get(identity)
+        if store is None:
+            folder = self.options.store_folder
+            store = MemoryStore() if folder is None else FileStore(os.path.join(folder, file_name_of(identity)))
+            self._stores[identity] = store
+        return store
 
     def release(self, connection: FixConnection, identity: Identity) -> None:
         """Let an identity be free again."""
