@@ -40,6 +40,13 @@ class FixClient:
 
     def next(self, *kinds: str) -> dict[int, str]:
         """Return the next message of these kinds (heartbeats are passed over), answering no TestRequest."""
+        while (found := self.next_of_all())[35] == "0":
+            pass
+        assert not kinds or found[35] in kinds, found
+        return found
+
+    def next_of_all(self) -> dict[int, str]:
+        """Return the next message, a heartbeat as well."""
         while True:
             message = self._parser.get_message()
             if message is None:
@@ -48,11 +55,7 @@ class FixClient:
                 self._parser.append_buffer(data)
                 continue
             self.last = message
-            found = {int(tag): value.decode() for tag, value in reversed(message.pairs)}
-            if found[35] == "0":
-                continue
-            assert not kinds or found[35] in kinds, found
-            return found
+            return {int(tag): value.decode() for tag, value in reversed(message.pairs)}
 
     def is_quiet(self, seconds: float = 0.1) -> bool:
         """Tell whether nothing comes for a while."""

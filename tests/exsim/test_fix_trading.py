@@ -40,6 +40,13 @@ class Room:
     def do(self, call: Callable[..., Any], *args: Any) -> Any:
         return blockingCallFromThread(reactor, call, *args)
 
+    def until_nobody_is_there(self) -> None:
+        """Wait until the venue has seen that its clients have gone."""
+        deadline = time.monotonic() + 5
+        while self.endpoint.connections:
+            assert time.monotonic() < deadline, "a connection stays"
+            time.sleep(0.01)
+
     def trade(self, side: Side, quantity: int, price: str) -> None:
         """Let a stranger enter an order."""
         (listing,) = self.venue.instruments.find(symbol="IBM", currency="USD")
@@ -217,9 +224,7 @@ def test_reports_of_an_absence_come_once_with_the_resend(room):
     client.order("A1", 1, 100, "99.50")
     assert client.next("8")[34] == "2"
     client.close()
-    deadline = time.monotonic() + 5
-    while room.endpoint.by_identity and time.monotonic() < deadline:
-        time.sleep(0.01)
+    room.until_nobody_is_there()
     room.trade(Side.SELL, 40, "99.50")
     room.trade(Side.SELL, 60, "99.50")
     back = room.client(logs_on=False, number=3)

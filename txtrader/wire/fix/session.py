@@ -117,6 +117,8 @@ class FixSession:
         self.heartbeat = self.options.heartbeat
         self.is_logged_on = False
         self.is_over = False
+        self.spoil: Callable[[bytes], bytes] | None = None
+        """What a simulator does to frames that leave."""
         self._framer = Framer(self.options.most)
         self._events: deque[Any] = deque()
         self._out: list[bytes] = []
@@ -509,6 +511,10 @@ class FixSession:
         elif not self.is_logged_on:
             self._end(text)
 
+    def ask_again(self, begin: int) -> None:
+        """Ask for everything from a number on, whether it is missing or not; what was had already is ignored."""
+        self._send(Message("2").add(7, begin).add(16, "0"))
+
     def reset(self) -> None:
         """Begin again at 1 on both sides, in the middle of the session."""
         if not self.is_logged_on:
@@ -575,7 +581,7 @@ class FixSession:
         data = encode(identity.begin_string, fields)
         if keeps:
             self.store.keep(number, data[: data.rindex(b"\x0110=")].decode("latin-1"))
-        self._out.append(data)
+        self._out.append(data if self.spoil is None else self.spoil(data))
         self._sent_at = self._clock
         self._has_spoken |= self._is_reading
 

@@ -13,6 +13,8 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.exsim.endpoints.fix.fault_controls import FaultControls
+from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.net.fix_store import FileStore, file_name_of
 from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
@@ -61,6 +63,9 @@ class FixConnection:
         self.pump = Pump(
             self.session, endpoint.reactor, on_event=self._event, on_lost=self._lost, attach=endpoint.pool.attach
         )
+        self.session.spoil = self._spoil
+        if endpoint.is_silent:
+            self.pump.pause()
         self._holds: Identity | None = None
         self._is_known = False
 
@@ -69,10 +74,30 @@ class FixConnection:
         """Who this is, None before the logon."""
         return self.session.identity
 
+    client_id = None  # rules of this wire go by message type alone
+
     def send(self, message: Message) -> None:
-        """Send a message of the application; nothing happens when the client is gone."""
+        """Send a message of the application, through the faults; nothing happens when the client is gone."""
+        if self.endpoint.faults.is_quiet:
+            self._send(message)
+        else:
+            self.endpoint.faults.pass_on(self, _Sent(message))
+
+    def deliver(self, sent: _Sent) -> None:
+        """Send past the rules."""
+        self._send(sent.message)
+
+    def _send(self, message: Message) -> None:
         if self.session.is_logged_on:
             self.pump.send(message)
+            if self.endpoint.faults.counts_down():
+                self.drop()
+
+    def _spoil(self, data: bytes) -> bytes:
+        if not self.endpoint.garbled:
+            return data
+        self.endpoint.garbled -= 1
+        return data[:-4] + b"%03d\x01" % ((int(data[-4:-1]) + 1) % 256)
 
     def refuse_type(self, message: Message) -> None:
         """Answer a kind of message that is not served."""
@@ -123,7 +148,20 @@ class _Clients(Factory):
         return self._endpoint.build()
 
 
-class FixEndpoint:
+class _Sent:
+    """What an endpoint sends, for rules that go by the name."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+    @property
+    def name(self) -> str:
+        return self.message.type
+
+
+class FixEndpoint(FaultControls):
     """A FIX acceptor for any number of identities on one port; numbers and sent messages live as long as it does."""
 
     _log = Logger()
@@ -146,6 +184,9 @@ class FixEndpoint:
         self.connections: list[FixConnection] = []
         self.by_identity: dict[Identity, FixConnection] = {}
         self.sessions = 0
+        self.faults = Faults(reactor)
+        self.is_silent = False
+        self.garbled = 0
         self._stores: dict[Identity, Store] = {}
         self._port_number = port
         self._interface = interface
@@ -157,11 +198,15 @@ class FixEndpoint:
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
+        self.faults.clear()
         for connection in list(self.connections):
             connection.drop()
         for store in self._stores.values():
             if isinstance(store, FileStore):
                 store.close()
+        return self._unlisten()
+
+    def _unlisten(self) -> Deferred[None]:
         port, self._port = self._port, None
         if port is None:
             return succeed(None)
