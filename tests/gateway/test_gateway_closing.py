@@ -10,7 +10,7 @@ import pytest_twisted
 from desk_room import Room, make_broker, open_room
 from twisted.internet.defer import DeferredList
 
-from txtrader.errors import Forbidden, IdempotencyKeyReuse, InvalidArgument, NotFound, NotReady
+from txtrader.errors import BrokerUnavailable, Forbidden, IdempotencyKeyReuse, InvalidArgument, NotFound, NotReady
 from txtrader.gateway.session import User
 
 DU1 = {"account": "DU1"}
@@ -191,3 +191,11 @@ async def test_nobody_closes_what_is_not_his(tmp_path: Path) -> None:
         with pytest.raises(Forbidden):
             await room.call("close_all", session=viewer)
         assert holding(room, "DU2") == 7
+
+
+@pytest_twisted.ensureDeferred
+async def test_before_the_accounts_are_known_nothing_is_closed(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        for call in (("close_position", "IBM", "DU1"), ("close_all", "DU1"), ("go_flat", "DU1"), ("close_all",)):
+            with pytest.raises((NotReady, BrokerUnavailable)):
+                await room.call(*call)

@@ -93,7 +93,7 @@ class Closing:
         accounts = self._accounts(session, account)
         by_mode: dict[str, list[str]] = {}
         for name in accounts:
-            by_mode.setdefault(self._books.mode_of[name], []).append(name)
+            by_mode.setdefault(self._desk.broker_of(name).mode, []).append(name)
         for mode in by_mode:
             self._links[mode].check_connected()
             if "go_flat" not in self._links[mode].adapter.capabilities.features:
