@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 
-from txtrader.testing.clock import HeapClock
+from txtrader.net.clock import HeapClock
 from txtrader.testing.network import MemoryNetwork
 
 

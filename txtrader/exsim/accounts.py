@@ -25,6 +25,10 @@ class Rates:
         self.base = base
         self._rates = {**rates, base: Decimal(1)}
 
+    def add(self, currency: str, rate: Decimal) -> None:
+        """Let one more currency be known; of one that is known the rate stays."""
+        self._rates.setdefault(currency, rate)
+
     def to_base(self, amount: Decimal, currency: str) -> Decimal:
         """Convert an amount; an unknown currency is a KeyError."""
         return amount * self._rates[currency]

@@ -180,6 +180,8 @@ class Desk:
         assert market is not None
         if market.phase is not Phase.CONTINUOUS:
             return Refusal(Reason.CLOSED, f"{order.listing.symbol} takes no orders now: {market.phase}")
+        if terms.type.is_trailing and market.last is None and not market.previous_close:
+            return Refusal(Reason.PRICE, "there is no price yet that the order could trail")
         if terms.parent_id is not None:
             parent = self.orders.get(terms.parent_id)
             if parent is None or parent.owner != order.owner:
@@ -210,12 +212,11 @@ class Desk:
             order.stop_ticks = to_ticks(terms.stop_price, order.listing)
             return
         market = self.market_of(order.listing.id)
-        assert market is not None and market.last is not None
-        order.trail_best = market.last
+        assert market is not None
+        last = market.last if market.last is not None else market.previous_close
+        order.trail_best = last
         order.stop_ticks = (
-            to_ticks(terms.stop_price, order.listing)
-            if terms.stop_price is not None
-            else trail_stop(order, market.last)
+            to_ticks(terms.stop_price, order.listing) if terms.stop_price is not None else trail_stop(order, last)
         )
 
     # -- from the last run

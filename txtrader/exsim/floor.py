@@ -29,6 +29,7 @@ from txtrader.model.instrument import SecType
 __all__ = ["Floor"]
 
 _FIRST_DATE = date(1999, 1, 4)
+_PLAIN = Recipe(level=100.0)
 _OPTIONS = (SecType.OPTION, SecType.FUTURE_OPTION)
 
 
@@ -37,7 +38,7 @@ class _Awake:
 
     __slots__ = ("house", "market", "next_open", "session", "timer")
 
-    def __init__(self, market: Market, house: House, session: Session, next_open: int) -> None:
+    def __init__(self, market: Market, house: House | None, session: Session, next_open: int) -> None:
         self.market = market
         self.house = house
         self.session = session
@@ -62,6 +63,7 @@ class Floor:
         self_trade: SelfTrade,
         on_less: Callable[[Order, int], None],
         has_house: bool,
+        has_past: bool,
         on_fill: Callable[[Order, int, int, int, bool], None],
         on_drop: Callable[[Order, Reason], None],
         run: Callable[[Market | None, Callable[[], None]], None],
@@ -78,6 +80,7 @@ class Floor:
         self._self_trade = self_trade
         self._on_less = on_less
         self._has_house = has_house
+        self._has_past = has_past
         self._on_fill = on_fill
         self._on_drop = on_drop
         self._run = run
@@ -125,7 +128,6 @@ class Floor:
 
     def _wake(self, listing: Listing) -> _Awake:
         now = self._now_ns()
-        source = self.source(listing)
         schedule = self.schedule(listing)
         session = _session_of_figures(schedule, now)
         market = Market(
@@ -139,9 +141,27 @@ class Floor:
             on_less=self._on_less,
             first_match=self.first_matches.get(listing.id, 0),
         )
+        if self._has_past:
+            self._take_up(market, session, now)
+        house: House | None = None
+        if self._has_house:
+            house = House(market, self.source(listing), self._recipe(listing), self._seed)
+        awake = _Awake(market, house, session, schedule.regular(schedule.next_date(session.day)).start)
+        self._awake[listing.id] = awake
+        self._tape.write("wake", listing.id, market.last)
+        if listing.is_tradeable and house is not None:
+            self._run(market, partial(house.quote, now))
+        if self._is_running:
+            self._plan(awake)
+        return awake
+
+    def _take_up(self, market: Market, session: Session, now: int) -> None:
+        """Let a market that wakes go on from what its source says of the session so far."""
+        listing = market.listing
+        source = self.source(listing)
         history = self.history(listing)
         today = history.today(session.start, min(now, session.end))
-        before = source.day(schedule.previous_date(session.day))
+        before = source.day(self.schedule(listing).previous_date(session.day))
         market.begin(
             last=source.price_at(now),
             previous_close=before.close,
@@ -151,18 +171,9 @@ class Floor:
             last_lots=max(1, round(self._recipe(listing).unit / float(listing.step))) if listing.is_tradeable else 0,
         )
         history.follow(market, now)
-        house = House(market, source, self._recipe(listing), self._seed)
-        awake = _Awake(market, house, session, schedule.regular(schedule.next_date(session.day)).start)
-        self._awake[listing.id] = awake
-        self._tape.write("wake", listing.id, market.last)
-        if listing.is_tradeable and self._has_house:
-            self._run(market, partial(house.quote, now))
-        if self._is_running:
-            self._plan(awake)
-        return awake
 
     def _plan(self, awake: _Awake) -> None:
-        if self._activity.rate > 0 and self._has_house:
+        if self._activity.rate > 0 and awake.house is not None:
             delay = awake.house.interval(self._activity)
             awake.timer = self._clock.callLater(delay, self._act, awake)
 
@@ -171,6 +182,7 @@ class Floor:
         now = self._now_ns()
         if now >= awake.next_open:
             self._roll(awake)
+        assert awake.house is not None, "only a house acts"
         self._run(awake.market, partial(awake.house.act, now))
         if self._is_running:
             self._plan(awake)
@@ -180,7 +192,7 @@ class Floor:
         if self._activity.rate > 0 or not self._has_house:
             return
         for awake in self._awake.values():
-            if awake.market.house_was_hit:
+            if awake.market.house_was_hit and awake.house is not None:
                 awake.market.house_was_hit = False
                 self._run(awake.market, partial(awake.house.quote, self._now_ns(), is_frozen=True))
 
@@ -189,7 +201,11 @@ class Floor:
         now = self._now_ns()
         listing = awake.market.listing
         schedule = self.schedule(listing)
-        close = self.history(listing).close_of(awake.session.start, awake.session.end, awake.session.day)
+        market = awake.market
+        if self._has_past:
+            close = self.history(listing).close_of(awake.session.start, awake.session.end, awake.session.day)
+        else:
+            close = market.last if market.last is not None else market.previous_close
         awake.session = _session_of_figures(schedule, now)
         awake.next_open = schedule.regular(schedule.next_date(awake.session.day)).start
         self._run(awake.market, partial(awake.market.roll, close))
@@ -233,7 +249,7 @@ class Floor:
         return PathSource(PricePath(daily, self._seed, recipe.group or str(listing.id)))
 
     def _recipe(self, listing: Listing) -> Recipe:
-        return self._recipes[listing.id]
+        return self._recipes.get(listing.id, _PLAIN)
 
     def history(self, listing: Listing) -> History:
         known = self._histories.get(listing.id)
@@ -249,6 +265,8 @@ class Floor:
         awake = self._awake.get(listing.id)
         if awake is not None and awake.market.last is not None:
             return awake.market.price(awake.market.last)
+        if not self._has_past:
+            return awake.market.price(awake.market.previous_close) if awake is not None else Decimal(0)
         return self.source(listing).price_at(self._now_ns()) * listing.tick
 
     def greeks(self, listing_id: int) -> Greeks | None:

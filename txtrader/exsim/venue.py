@@ -50,6 +50,8 @@ from txtrader.model.order import Side
 __all__ = ["Session", "Venue", "Watch"]
 
 ZERO = Decimal(0)
+ENDLESS = Decimal(10**15)
+"""Cash that no test spends."""
 
 
 class Venue(PublicData):
@@ -60,7 +62,9 @@ class Venue(PublicData):
     `fast`, or actions a second in each market.  `self_trade` says what happens when two orders of one account (or
     `self_trade_id`) would trade with each other.  `market_rests`: what a market order could not trade at once rests at
     its last price, so that it fills like a retail broker's; else it is canceled.  Without `has_house` the books are
-    empty but for what participants put there.  `state_path` names the file in which orders, fills and accounts
+    empty but for what participants put there, and without `has_past` nothing was traded or quoted before.  With
+    `opens_accounts` an account that nobody knew is opened by the first order that names it, with means without end.
+    `state_path` names the file in which orders, fills and accounts
     outlive the process; without it nothing does.
     """
 
@@ -78,6 +82,8 @@ class Venue(PublicData):
         market_rests: bool = False,
         self_trade: SelfTrade = SelfTrade.NONE,
         has_house: bool = True,
+        has_past: bool = True,
+        opens_accounts: bool = False,
         tape: Tape | None = None,
         state_path: str | None = None,
     ) -> None:
@@ -91,6 +97,7 @@ class Venue(PublicData):
         self._accounts = {
             name: Account(name, rates, amounts, self._mark_listing, self._under_mark) for name, amounts in cash.items()
         }
+        self.opens_accounts = opens_accounts
         started = now_ns() // 1_000_000_000
         rate = ACTIVITIES[activity].rate if isinstance(activity, str) else float(activity)
         self._floor = Floor(
@@ -105,6 +112,7 @@ class Venue(PublicData):
             self_trade=self_trade,
             on_less=lambda order, lots: self._desk.lessened(order, lots),
             has_house=has_house,
+            has_past=has_past,
             on_fill=lambda *facts: self._desk.filled(*facts),
             on_drop=lambda *facts: self._desk.dropped(*facts),
             run=lambda market, action: self._desk.turns.run(market, action),
@@ -211,6 +219,11 @@ class Venue(PublicData):
 
         In `parent_id` a negative number -n names the n-th order of this very sequence (-1 is the first).
         """
+        if self.opens_accounts:
+            for one in terms:
+                if one.account and one.account not in self._accounts:
+                    self.open_account(one.account)
+            accounts = None
         return self._desk.submit(owner, terms, accounts if accounts is not None else self.accounts())
 
     def park(self, owner: str | None, order_id: int) -> Refusal | None:
@@ -390,6 +403,12 @@ class Venue(PublicData):
     def accounts(self) -> tuple[str, ...]:
         """Return the names of all accounts."""
         return tuple(self._accounts)
+
+    def open_account(self, name: str, cash: Decimal = ENDLESS) -> None:
+        """Open an account with so much cash in the base currency; one that is open stays as it is."""
+        if name not in self._accounts:
+            amounts = {self.rates.base: cash}
+            self._accounts[name] = Account(name, self.rates, amounts, self._mark_listing, self._under_mark)
 
     def figures(self, account: str) -> AccountFigures:
         """Return an account's figures at present marks; KeyError for an unknown one."""

@@ -118,6 +118,11 @@ class Trading(OrderListener):
         assert connection.identity is not None
         return self.options.accounts.get(connection.identity.target) or self.venue.accounts()
 
+    def _may_open(self, connection: FixConnection) -> bool:
+        """Tell whether this client's orders may open accounts."""
+        assert connection.identity is not None
+        return self.venue.opens_accounts and connection.identity.target not in self.options.accounts
+
     def _version(self, identity: Identity) -> str:
         return dictionary(identity.begin_string).version
 
@@ -136,7 +141,7 @@ class Trading(OrderListener):
             return
         accounts = self._accounts(connection)
         account = message.get(1) or accounts[0]
-        if account not in accounts:
+        if account not in accounts and not self._may_open(connection):
             self._refuse(connection, message, Refusal(Reason.UNKNOWN_ACCOUNT, f"account {account} is not yours"))
             return
         found = self.listings(message)

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-__all__ = ["HeapClock"]
+__all__ = ["HeapClock", "SteppedReactor"]
 
 NANOSECONDS = 1_000_000_000
 
@@ -175,3 +175,16 @@ class HeapClock:
 
 def _is_live(entry: int, call: _Call) -> bool:
     return call.entry == entry and call.state == "pending"
+
+
+class SteppedReactor(HeapClock):
+    """A reactor whose sockets are real and whose time stands until somebody moves it.
+
+    `reactor` does the listening and dialling; timers, and what they see of the time, are this clock's.
+    """
+
+    def __init__(self, reactor: Any, *, epoch_ns: int) -> None:
+        super().__init__(epoch_ns=epoch_ns)
+        self.listenTCP = reactor.listenTCP
+        self.connectTCP = reactor.connectTCP
+        self.listenSSL = reactor.listenSSL

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.task import Clock, LoopingCall
 
-from txtrader.testing.clock import HeapClock
+from txtrader.net.clock import HeapClock
 
 
 def test_calls_run_in_the_sequence_of_their_times_and_see_their_own_time():
