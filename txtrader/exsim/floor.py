@@ -126,6 +126,12 @@ class Floor:
             self._roll(awake)
         return awake.market
 
+    def forget(self, listing_id: int) -> None:
+        """Let go of a market whose listing is gone."""
+        awake = self._awake.pop(listing_id, None)
+        if awake is not None and awake.timer is not None:
+            awake.timer.cancel()
+
     def _wake(self, listing: Listing) -> _Awake:
         now = self._now_ns()
         schedule = self.schedule(listing)

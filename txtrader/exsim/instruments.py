@@ -42,6 +42,14 @@ class InstrumentMaster:
         if listing.under_id is not None:
             self._by_under.setdefault(listing.under_id, []).append(listing)
 
+    def remove(self, listing_id: int) -> None:
+        """Take a listing out again.  Raises KeyError for an unknown one."""
+        listing = self._by_id.pop(listing_id)
+        self._by_symbol[listing.symbol].remove(listing)
+        self._by_local[listing.local_symbol].remove(listing)
+        if listing.under_id is not None:
+            self._by_under[listing.under_id].remove(listing)
+
     def get(self, listing_id: int) -> Listing | None:
         return self._by_id.get(listing_id)
 

@@ -62,6 +62,11 @@ class Tape:
         self.flush()
         return self._hash.hexdigest()
 
+    def lines(self) -> Iterator[bytes]:
+        """Walk the kept records as bytes, one JSON array a line."""
+        for record in tuple(self._records):
+            yield self._encode(record) + b"\n"
+
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(tuple(self._records))
 

@@ -17,7 +17,7 @@ from txtrader.exsim.amend import Amendments
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
 from txtrader.exsim.desk import Desk
-from txtrader.exsim.entry import check_terms, to_lots
+from txtrader.exsim.entry import check_terms, to_lots, to_ticks
 from txtrader.exsim.floor import Floor
 from txtrader.exsim.house import ACTIVITIES, Activity
 from txtrader.exsim.instruments import InstrumentMaster
@@ -313,6 +313,20 @@ class Venue(PublicData):
         """Return an order, live or done."""
         return self._desk.orders.get(order_id)
 
+    def all_orders(self) -> list[Order]:
+        """List all participants' orders that are remembered, the newest first."""
+        return list(reversed(self._desk.orders.values()))
+
+    def resting(self, listing_id: int) -> list[Order]:
+        """List participants' orders that stand in a book: bids, then offers, each side best price and oldest first."""
+        book = self._market(listing_id).book
+        found = [order for side in (book.bids, book.asks) for level in side for order in level]
+        return [order for order in found if isinstance(order, Order)]
+
+    def fill(self, exec_id: str) -> Fill | None:
+        """Return a fill that stands; None for one that was revised or never was."""
+        return self._desk.executions.get(exec_id)
+
     def live_orders(self, *, owner: str | None = None, account: str | None = None) -> list[Order]:
         """List live orders of all participants but the house, by id."""
         return _of(list(self._desk.live.values()), owner, account)
@@ -383,6 +397,15 @@ class Venue(PublicData):
 
         self._desk.turns.run(None, process)
         return revised[exec_id]
+
+    def set_close(self, listing_id: int, price: Decimal) -> None:
+        """Say at what price the last session closed."""
+        market = self._market(listing_id)
+        market.previous_close = to_ticks(price, market.listing)
+
+    def forget(self, listing_id: int) -> None:
+        """Let go of the market of a listing that was taken out of `instruments`; it has no live orders."""
+        self._floor.forget(listing_id)
 
     def set_phase(self, listing_id: int, phase: Phase) -> None:
         """Halt, close or reopen a market; a halted one takes cancels only."""

@@ -604,6 +604,10 @@ class FixSession:
         units.sort(key=lambda unit: unit[0][0])
         return [pair for unit in units for pair in unit]
 
+    def stamp(self) -> str:
+        """Return the time as the next message would carry it."""
+        return self._time()
+
     def _time(self) -> str:
         milliseconds = self._now_ns() // 1_000_000
         second = milliseconds // 1000

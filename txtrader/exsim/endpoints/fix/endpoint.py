@@ -22,18 +22,20 @@ from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions
 from txtrader.wire.fix.store import MemoryStore, Store
 
-__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions"]
+__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions", "Overseer"]
 
 
 class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the endpoint does.
 
-    `sender` is our CompID.  `targets` are those that may log on, by BeginString (an empty mapping: anybody), with
-    their password where that is checked.  `session` is what each of them gets.  Numbers and sent messages are kept in
+    `sender` is our CompID.  `versions` are the BeginStrings that are taken, all that are known by default.  `targets`
+    are those that may log on, by BeginString (an empty mapping: anybody), with their password where that is checked.
+    `session` is what each of them gets.  Numbers and sent messages are kept in
     `store_folder`, a file for each identity; without it they live as long as the endpoint.
     """
 
     sender: str = "EXSIM"
+    versions: tuple[str, ...] = ()
     targets: Mapping[str, Mapping[str, str | None]] = {}
     session: SessionOptions = SessionOptions()
     max_connections: int = 256
@@ -54,12 +56,28 @@ class Application(Protocol):
         """Take the end of a client that was logged on."""
 
 
+class Overseer(Protocol):
+    """Who stands between the wire and the application: a test that takes each message by hand."""
+
+    def connected(self, connection: FixConnection) -> None:
+        """Take a new connection, which may be paused now: nothing was read yet."""
+
+    def received(self, connection: FixConnection, event: Any) -> bool:
+        """Take what came; True keeps it from the application."""
+
+    def sending(self, identity: Identity, message: Message) -> bool:
+        """See what the application says to somebody; True keeps it from the wire."""
+
+    def lost(self, connection: FixConnection) -> None:
+        """Take the end of a connection."""
+
+
 class FixConnection:
     """One client."""
 
     def __init__(self, endpoint: FixEndpoint) -> None:
         self.endpoint = endpoint
-        self.session = FixSession(endpoint.now_ns, identify=self._identify)
+        self.session: FixSession = endpoint.make_session(endpoint.now_ns, identify=self._identify)
         self.pump = Pump(
             self.session, endpoint.reactor, on_event=self._event, on_lost=self._lost, attach=endpoint.pool.attach
         )
@@ -78,6 +96,9 @@ class FixConnection:
 
     def send(self, message: Message) -> None:
         """Send a message of the application, through the faults; nothing happens when the client is gone."""
+        overseer = self.endpoint.overseer
+        if overseer is not None and self.identity is not None and overseer.sending(self.identity, message):
+            return
         if self.endpoint.faults.is_quiet:
             self._send(message)
         else:
@@ -122,7 +143,9 @@ class FixConnection:
         return profile
 
     def _event(self, event: Any) -> None:
-        application = self.endpoint.application
+        application, overseer = self.endpoint.application, self.endpoint.overseer
+        if overseer is not None and overseer.received(self, event):
+            return
         if isinstance(event, LoggedOn):
             self._is_known = True
             self.endpoint.sessions += 1
@@ -132,10 +155,16 @@ class FixConnection:
         else:
             application.received(self, event)
 
+    def process(self, message: Message) -> None:
+        """Hand the application a message as if it had just come."""
+        self.endpoint.application.received(self, message)
+
     def _lost(self, failure: Failure) -> None:
         if self._holds is not None:
             self.endpoint.release(self, self._holds)
         self.endpoint.connections.remove(self)
+        if self.endpoint.overseer is not None:
+            self.endpoint.overseer.lost(self)
         if self._is_known:
             self.endpoint.application.lost(self)
 
@@ -189,6 +218,8 @@ class FixEndpoint(FaultControls):
         self.faults = Faults(reactor)
         self.is_silent = False
         self.garbled = 0
+        self.overseer: Overseer | None = None
+        self.make_session: Callable[..., FixSession] = FixSession
         self._stores: dict[Identity, Store] = {}
         self._port_number = port
         self._interface = interface
@@ -233,12 +264,16 @@ class FixEndpoint(FaultControls):
             return None
         connection = FixConnection(self)
         self.connections.append(connection)
+        if self.overseer is not None:
+            self.overseer.connected(connection)
         return connection.pump
 
     def claim(self, connection: FixConnection, identity: Identity, logon: Message) -> Profile | None:
         """Let a connection be an identity; None for an unknown one, or one that is connected."""
         options = self.options
         if identity.sender != options.sender or identity in self.by_identity:
+            return None
+        if options.versions and identity.begin_string not in options.versions:
             return None
         refusal: str | None = None
         if options.targets:
@@ -260,6 +295,8 @@ class FixEndpoint(FaultControls):
         connection = self.by_identity.get(identity)
         if connection is not None and connection.session.is_logged_on:
             connection.send(message)
+            return
+        if self.overseer is not None and self.overseer.sending(identity, message):
             return
         store = self._store(identity)
         FixSession(self.now_ns, identity=identity, options=self.options.session, store=store).keep(message)

@@ -1,0 +1,1 @@
+"""The control of the simulator: its management protocol, and what its requests do."""

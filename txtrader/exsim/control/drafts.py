@@ -1,0 +1,137 @@
+"""Orders of the control: drafts whose properties are set one by one, then sent as if a client had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from txtrader.exsim.control.engines import Book
+from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, WHOLE, choice, maybe
+from txtrader.exsim.control.problems import ControlError
+from txtrader.exsim.control.requests import Property, read_property
+from txtrader.exsim.orders import Order
+from txtrader.exsim.records import Changes, Terms
+from txtrader.model.order import OrderType, Side, TimeInForce
+
+__all__ = ["ORDER_PROPERTIES", "ORDER_TYPES", "SIDES", "TIFS", "Draft", "order_shown", "word"]
+
+
+def word(text: str) -> str:
+    """Return a name of the model as the control spells it: `StopLimit` is `stop_limit`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() and place else letter.lower()
+                   for place, letter in enumerate(text))  # fmt: skip
+
+
+SIDES = {"buy": Side.BUY, "sell": Side.SELL, "sell_short": Side.SELLSHORT}
+ORDER_TYPES = {word(kind.value): kind for kind in OrderType}
+TIFS = {tif.value.lower(): tif for tif in TimeInForce}
+
+_NUMBER = maybe(DECIMAL)
+_AMOUNT = maybe(POSITIVE)
+ORDER_PROPERTIES = {
+    found.name: found
+    for found in (
+        Property("side", choice(SIDES), None, "", is_fixed=True),
+        Property("type", choice(ORDER_TYPES), OrderType.LIMIT, "", is_fixed=True),
+        Property("tif", choice(TIFS), TimeInForce.DAY, "time in force", is_fixed=True),
+        Property("quantity", _AMOUNT, None, "the total, executions included"),
+        Property("price", _NUMBER, None, "the limit"),
+        Property("stop_price", _NUMBER, None, "what elects it"),
+        Property("trail", _AMOUNT, None, "distance of a trailing stop", "price"),
+        Property("trail_percent", _AMOUNT, None, "the same in percent", "%"),
+        Property("limit_offset", _NUMBER, None, "of a trailing stop limit: limit at election, from the stop", "price"),
+        Property("expire", maybe(WHOLE), None, "when a gtd order ends", "ns UTC", is_fixed=True),
+        Property("display_quantity", _AMOUNT, None, "what an iceberg shows", is_fixed=True),
+        Property("post_only", FLAG, False, "refused where it would trade at once", is_fixed=True),
+        Property("account", maybe(NAME), None, "null: the engine's", is_fixed=True),
+        Property("stp_id", TEXT, "", "the key of self-trade prevention", is_fixed=True),
+        Property("client_order_id", TEXT, "", "what its owner calls it", is_fixed=True),
+        Property("owner", NAME, "control", "the participant who enters it", is_fixed=True),
+    )
+}
+LIVE = {"price": "limit_price", "stop_price": "stop_price", "quantity": "quantity", "trail": "trail_amount",
+        "trail_percent": "trail_percent", "limit_offset": "limit_offset"}  # fmt: skip
+"""What can be changed of a live order: a replace, by the rules of priority."""
+
+
+class Draft:
+    """An order of the control.  `number` is the venue's, once it was sent."""
+
+    def __init__(self, name: str, book: Book, given: Mapping[str, Any]) -> None:
+        self.name = name
+        self.book = book
+        self.values: dict[str, Any] = {known.name: known.default for known in ORDER_PROPERTIES.values()}
+        self.given: dict[str, Any] = {}
+        self.number: int | None = None
+        for key, value in given.items():
+            self.set(key, value)
+
+    def set(self, key: str, value: Any) -> Any:
+        """Set a property; return the value as it was read.  Raises ControlError."""
+        read = read_property(ORDER_PROPERTIES, key, value)
+        self.values[key] = read
+        self.given[key] = value
+        return read
+
+    def terms(self) -> Terms:
+        """Return what is asked of the venue.  Raises ControlError."""
+        values = self.values
+        for name in ("side", "quantity"):
+            if values[name] is None:
+                raise ControlError("invalid-argument", f"{name} is not set", name)
+        return Terms(
+            listing_id=self.book.listing.id,
+            account=values["account"] or self.book.engine.values["account"],
+            side=values["side"],
+            quantity=values["quantity"],
+            type=values["type"],
+            limit_price=values["price"],
+            stop_price=values["stop_price"],
+            trail_amount=values["trail"],
+            trail_percent=values["trail_percent"],
+            limit_offset=values["limit_offset"],
+            tif=values["tif"],
+            expire_time=values["expire"],
+            display_quantity=values["display_quantity"],
+            client_order_id=values["client_order_id"] or self.name,
+            self_trade_id=values["stp_id"],
+            post_only=values["post_only"],
+            extra=self,
+        )
+
+    def changes(self, given: Mapping[str, Any]) -> Changes:
+        """Return what a replace asks for."""
+        return Changes(**{LIVE[key]: value for key, value in given.items()}, extra=self)
+
+
+def order_shown(order: Order, name: str, ahead: tuple[Decimal, int] | None) -> dict[str, Any]:
+    """Show an order with its place in the queue."""
+    end = order.end
+    return {
+        "order": name,
+        "order_id": order.id,
+        "owner": order.owner,
+        "account": order.account,
+        "client_order_id": order.client_order_id,
+        "symbol": order.listing.local_symbol,
+        "side": next(key for key, side in SIDES.items() if side.sign == order.sign),
+        "type": word(order.type.value),
+        "tif": order.tif.value.lower(),
+        "status": order.status.name.lower(),
+        "held": order.held or None,
+        "quantity": order.quantity,
+        "cumulative": order.filled,
+        "leaves": order.remaining,
+        "average_price": order.average_price,
+        "price": order.limit_price,
+        "stop_price": order.stop_price,
+        "display_quantity": order.terms.display_quantity,
+        "quantity_ahead": None if ahead is None else ahead[0],
+        "orders_ahead": None if ahead is None else ahead[1],
+        "reason": None if end is None else str(end.reason),
+        "text": None if end is None else end.text,
+    }
+
+
+ShowOrder = Callable[[Order], dict[str, Any]]

@@ -1,0 +1,250 @@
+"""Engines and books: a venue that begins with nothing, and instruments that a test puts into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from txtrader.exsim.accounts import Rates
+from txtrader.exsim.control.events import Events, OrderEvents, PhaseEvents
+from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, choice, maybe
+from txtrader.exsim.control.problems import ControlError, not_found
+from txtrader.exsim.control.requests import Property, read_property
+from txtrader.exsim.instruments import InstrumentMaster
+from txtrader.exsim.market import Watch
+from txtrader.exsim.orders import Order
+from txtrader.exsim.records import Listing, Reason, Refusal, SelfTrade
+from txtrader.exsim.tape import Tape
+from txtrader.exsim.venue import Venue
+from txtrader.model.instrument import PriceIncrement, SecType
+
+__all__ = ["BOOK_PROPERTIES", "ENGINE_CLASSES", "ENGINE_PROPERTIES", "Book", "Engine"]
+
+ENGINE_CLASSES = {
+    "default": "a central limit order book for each instrument",
+    "echo": "sends orders and definitions back as they came (FIX)",
+    "reject_all": "a venue that refuses every order",
+    "silent": "answers nothing",
+}
+DEFAULT_ACCOUNT = "SIM"
+
+_AUTO = maybe(FLAG)
+ENGINE_PROPERTIES = {
+    found.name: found
+    for found in (
+        Property("auto_accept", _AUTO, None, "accept connections; null: as the server"),
+        Property("auto_receive", _AUTO, None, "process what is received; null: as the server"),
+        Property("auto_match", _AUTO, None, "let orders trade as they meet; null: as the server", is_fixed=True),
+        Property(
+            "stp", choice({mode.value: mode for mode in SelfTrade}), SelfTrade.NONE,
+            "what happens when orders of one account would trade with each other", is_fixed=True,
+        ),
+        Property(
+            "market_order", choice({"cancel": False, "to_limit": True}), False,
+            "what becomes of the rest of a market order", is_fixed=True,
+        ),
+        Property("cancel_on_disconnect", FLAG, False, "a client that goes takes its orders along", is_fixed=True),
+        Property("account", NAME, DEFAULT_ACCOUNT, "the account of orders that name none", is_fixed=True),
+    )
+}  # fmt: skip
+
+BOOK_PROPERTIES = {
+    found.name: found
+    for found in (
+        Property("symbol", TEXT, None, "what clients call it", is_fixed=True),
+        Property("tick", POSITIVE, Decimal("0.01"), "the price step", is_fixed=True),
+        Property("lot", POSITIVE, Decimal(1), "the quantity step", is_fixed=True),
+        Property("min_quantity", maybe(POSITIVE), None, "the least order; null: one lot", is_fixed=True),
+        Property(
+            "asset_class", choice({kind.value: kind for kind in SecType}), SecType.STOCK, "what kind of thing it is",
+            is_fixed=True,
+        ),
+        Property("currency", TEXT, "USD", "what prices are in", is_fixed=True),
+        Property("exchange", TEXT, "EXSIM", "where it trades", is_fixed=True),
+        Property("multiplier", POSITIVE, Decimal(1), "value of one point", is_fixed=True),
+        Property("expiry", TEXT, "", "YYYYMMDD", is_fixed=True),
+        Property("strike", maybe(DECIMAL), None, "of an option", is_fixed=True),
+        Property("put_or_call", choice(("", "P", "C")), "", "of an option", is_fixed=True),
+        Property("isin", TEXT, "", "", is_fixed=True),
+        Property("name", TEXT, "", "in full", is_fixed=True),
+        Property("reference", maybe(DECIMAL), None, "the reference price, the last close to clients", is_fixed=True),
+    )
+}  # fmt: skip
+
+
+class Book:
+    """One instrument of an engine."""
+
+    def __init__(self, name: str, engine: Engine, listing: Listing, values: dict[str, Any]) -> None:
+        self.name = name
+        self.engine = engine
+        self.listing = listing
+        self.values = values
+        self.watch: Watch | None = None
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a property that may change."""
+        raise ControlError("wrong-state", f"{name} is given when the book is made", name)
+
+
+class Engine:
+    """One venue under control.
+
+    `class_name` says how it behaves: see `ENGINE_CLASSES`.  `given` are properties to begin with.  `session_of` names
+    the session whose client is a participant of the venue.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        class_name: str,
+        *,
+        clock: Any,
+        now_ns: Callable[[], int],
+        seed: int,
+        tape: Tape,
+        events: Events,
+        given: Mapping[str, Any],
+        session_of: Callable[[str], str | None],
+    ) -> None:
+        self.name = name
+        self.class_name = class_name
+        self._session_of = session_of
+        values = {known.name: known.default for known in ENGINE_PROPERTIES.values()}
+        for key, value in given.items():
+            values[key] = read_property(ENGINE_PROPERTIES, key, value)
+        self.values = values
+        self.properties = {key: values[key] for key in ("auto_accept", "auto_receive", "auto_match")}
+        self.instruments = InstrumentMaster()
+        self.rates = Rates("USD", {})
+        self.venue = Venue(
+            clock,
+            now_ns,
+            instruments=self.instruments,
+            recipes={},
+            cash={values["account"]: {"USD": Decimal(10**15)}},
+            rates=self.rates,
+            seed=seed,
+            activity="none",
+            market_rests=values["market_order"],
+            self_trade=values["stp"],
+            has_house=False,
+            has_past=False,
+            opens_accounts=True,
+            tape=tape,
+        )
+        self._events = events
+        self.venue.add_observer(OrderEvents(events, name, self.name_of))
+        self.venue.start()
+        if class_name == "reject_all":
+            refusal = Refusal(Reason.VENUE, "this engine refuses every order")
+            self.venue.add_screen(lambda order: refusal)
+        self.books: dict[str, Book] = {}
+        self.is_running = True
+        self._numbers = 0
+        self._screen_out: Callable[[], None] | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Tell whether nothing that clients send is answered."""
+        return self.class_name == "silent"
+
+    def name_of(self, order: Order) -> str:
+        """Return what an order is called: the control's own name, else its session and what its client called it."""
+        name: str | None = getattr(order.extra, "name", None)
+        if name is not None:
+            return name
+        return f"{self._session_of(order.owner) or order.owner}:{order.client_order_id}"
+
+    # -- books
+
+    def create_book(self, name: str, given: Mapping[str, Any]) -> Book:
+        """List an instrument.  Raises ControlError."""
+        if name in self.books:
+            raise ControlError("already-exists", f"engine {self.name} has a book {name} already", "name")
+        values = {known.name: known.default for known in BOOK_PROPERTIES.values()}
+        for key, value in given.items():
+            values[key] = read_property(BOOK_PROPERTIES, key, value)
+        symbol = values["symbol"]
+        if not symbol:
+            raise ControlError("invalid-argument", "symbol is missing", "symbol")
+        if any(book.listing.local_symbol == symbol for book in self.books.values()):
+            raise ControlError("already-exists", f"engine {self.name} trades {symbol} already", "symbol")
+        self._numbers += 1
+        listing = self._listing(values)
+        if values["reference"] is not None and values["reference"] % listing.tick:
+            raise ControlError(
+                "invalid-argument", f"reference is not a multiple of the tick {listing.tick}", "reference"
+            )
+        self.rates.add(listing.currency, Decimal(1))
+        self.instruments.add(listing)
+        book = self.books[name] = Book(name, self, listing, values)
+        book.watch = self.venue.watch(listing.id, PhaseEvents(self._events, self.name, name))
+        if values["reference"] is not None:
+            self.venue.set_close(listing.id, values["reference"])
+        return book
+
+    def _listing(self, values: Mapping[str, Any]) -> Listing:
+        symbol, tick = values["symbol"], values["tick"]
+        return Listing(
+            id=self._numbers,
+            symbol=symbol,
+            sectype=values["asset_class"],
+            currency=values["currency"],
+            exchange=values["exchange"],
+            primary_exchange=values["exchange"],
+            valid_exchanges=(values["exchange"], "SMART"),
+            local_symbol=symbol,
+            trading_class=symbol,
+            long_name=values["name"] or symbol,
+            tick=tick,
+            increments=(PriceIncrement(low_edge=Decimal(0), increment=tick),),
+            rule_id=self._numbers,
+            schedule="crypto",  # every day, around the clock
+            time_zone="UTC",
+            step=values["lot"],
+            min_quantity=values["min_quantity"] or values["lot"],
+            suggested_step=values["lot"],
+            multiplier=values["multiplier"],
+            expiry=values["expiry"],
+            contract_month=values["expiry"][:6],
+            strike=values["strike"],
+            right=values["put_or_call"],
+            isin=values["isin"],
+        )
+
+    def book(self, name: str) -> Book:
+        """Return a book.  Raises ControlError `not-found`."""
+        if name not in self.books:
+            raise not_found("book", name)
+        return self.books[name]
+
+    def delete_book(self, book: Book) -> int:
+        """Take an instrument out; its orders leave with cancels that nobody asked for.  Return how many."""
+        doomed = [order for order in self.venue.live_orders() if order.listing is book.listing]
+        for order in doomed:
+            self.venue.cancel_by_venue(order.id, f"{book.listing.symbol} is no longer traded")
+        if book.watch is not None:
+            book.watch.close()
+        self.instruments.remove(book.listing.id)
+        self.venue.forget(book.listing.id)
+        del self.books[book.name]
+        return len(doomed)
+
+    # -- life
+
+    def set_running(self, is_running: bool) -> None:
+        """Take orders, or refuse every new one as closed; cancels go through either way."""
+        if is_running and self._screen_out is not None:
+            self._screen_out()
+            self._screen_out = None
+        elif not is_running and self._screen_out is None:
+            refusal = Refusal(Reason.CLOSED, "exchange closed: the engine is stopped")
+            self._screen_out = self.venue.add_screen(lambda order: refusal)
+        self.is_running = is_running
+        self._events.note("engine", engine=self.name, what="started" if is_running else "stopped")
+
+    def stop(self) -> None:
+        """End the venue."""
+        self.venue.stop()

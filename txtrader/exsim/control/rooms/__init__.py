@@ -1,0 +1,1 @@
+"""The requests, room by room; each declares its arguments once."""

@@ -1,0 +1,98 @@
+"""The present configuration as a script of requests: what `dump_script` answers and `run_script` takes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from txtrader.exsim.control.engines import BOOK_PROPERTIES, ENGINE_PROPERTIES, Engine
+from txtrader.exsim.control.protocols import properties_of
+
+if TYPE_CHECKING:
+    from txtrader.exsim.control.world import Endpoint, World
+
+__all__ = ["plain", "script_of"]
+
+
+def plain(value: Any) -> Any:
+    """Return a property's value as JSON has it."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, float):
+        return format(Decimal(str(value)), "f")
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    return value
+
+
+def script_of(world: World) -> list[dict[str, Any]]:
+    """Return the requests that build what there is: properties, engines, books, endpoints, drafts."""
+    steps: list[dict[str, Any]] = [
+        {"type": "set_server_property", "property_name": name, "value": value}
+        for name, value in world.properties.items()
+    ]
+    for engine in world.engines.values():
+        steps += _engine(engine)
+    for endpoint in world.endpoints.values():
+        steps.append(_endpoint(endpoint))
+    for name, draft in world.drafts.items():
+        if draft.number is None:
+            steps.append(
+                {
+                    "type": "create_order",
+                    "order_id": name,
+                    "book_name": draft.book.name,
+                    "engine": draft.book.engine.name,
+                    **{"order_type" if key == "type" else key: value for key, value in draft.given.items()},
+                }
+            )
+    return steps
+
+
+def _engine(engine: Engine) -> list[dict[str, Any]]:
+    given = {
+        name: _said(name, engine.values[name])
+        for name, known in ENGINE_PROPERTIES.items()
+        if engine.values[name] != known.default
+    }
+    steps: list[dict[str, Any]] = [
+        {"type": "create_engine", "name": engine.name, "class": engine.class_name, "properties": given}
+    ]
+    for book in engine.books.values():
+        more = {
+            name: plain(book.values[name])
+            for name, known in BOOK_PROPERTIES.items()
+            if book.values[name] != known.default
+        }
+        steps.append({"type": "create_book", "name": book.name, "engine": engine.name, **more})
+    if not engine.is_running:
+        steps.append({"type": "stop_engine", "engine": engine.name})
+    return steps
+
+
+def _said(name: str, value: Any) -> Any:
+    """Return an engine's property in the word it was given by."""
+    if name == "market_order":
+        return "to_limit" if value else "cancel"
+    return plain(value)
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    properties = {name: value for name, value in endpoint.properties.items() if value is not None}
+    if endpoint.protocol is not None:
+        known = properties_of(endpoint.protocol)
+        properties |= {
+            name: plain(value) for name, value in endpoint.protocol_properties.items() if value != known[name].default
+        }
+    return {
+        "type": "create_endpoint",
+        "name": endpoint.name,
+        "engine": endpoint.engine.name if endpoint.engine is not None else None,
+        "protocol": endpoint.protocol,
+        "port": endpoint.port,
+        "interface": endpoint.interface,
+        "properties": properties,
+    }
