@@ -55,8 +55,9 @@ quickfix: venv .venv-quickfix/bin/python  ## QuickFIX trades on the simulated FI
 	python3 -m venv .venv-quickfix
 	.venv-quickfix/bin/pip install quickfix==1.16.0 || { rm -rf .venv-quickfix; exit 1; }
 
-docs: venv  ## write what is generated: docs/settings.md, etc/txtrader
+docs: venv  ## write what is generated: docs/settings.md, docs/exsim-control.md, etc/txtrader
 	$(BIN)/python -m txtrader.settings.reference docs/settings.md etc/txtrader
+	$(BIN)/python -m txtrader.exsim.control.reference docs/exsim-control.md
 
 install:  ## as root: user, /etc/txtrader, the service (MODE=demo or tws)
 	@service/install.sh $(or $(MODE),demo)

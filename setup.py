@@ -54,5 +54,6 @@ setup(
             "exsim = txtrader.cli:exsim",
             "txtrader_monitor = txtrader.client.command:monitor_main",
         ],
+        "pytest11": ["txtrader_exsim = txtrader.exsim.pytest_plugin"],
     },
 )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from txtrader.exsim.control.engines import Book
-from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, WHOLE, choice, maybe
+from txtrader.exsim.control.kinds import DECIMAL, FLAG, INSTANT, NAME, POSITIVE, TEXT, choice, maybe
 from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.requests import Property, read_property
 from txtrader.exsim.orders import Order
@@ -41,7 +41,7 @@ ORDER_PROPERTIES = {
         Property("trail", _AMOUNT, None, "distance of a trailing stop", "price"),
         Property("trail_percent", _AMOUNT, None, "the same in percent", "%"),
         Property("limit_offset", _NUMBER, None, "of a trailing stop limit: limit at election, from the stop", "price"),
-        Property("expire", maybe(WHOLE), None, "when a gtd order ends", "ns UTC", is_fixed=True),
+        Property("expire", maybe(INSTANT), None, "when a gtd order ends", "ns UTC", is_fixed=True),
         Property("display_quantity", _AMOUNT, None, "what an iceberg shows", is_fixed=True),
         Property("post_only", FLAG, False, "refused where it would trade at once", is_fixed=True),
         Property("account", maybe(NAME), None, "null: the engine's", is_fixed=True),

@@ -41,7 +41,7 @@ ENGINE_PROPERTIES = {
             "what happens when orders of one account would trade with each other", is_fixed=True,
         ),
         Property(
-            "market_order", choice({"cancel": False, "to_limit": True}), False,
+            "market_order", choice(("cancel", "to_limit")), "cancel",
             "what becomes of the rest of a market order", is_fixed=True,
         ),
         Property("cancel_on_disconnect", FLAG, False, "a client that goes takes its orders along", is_fixed=True),
@@ -127,7 +127,7 @@ class Engine:
             rates=self.rates,
             seed=seed,
             activity="none",
-            market_rests=values["market_order"],
+            market_rests=values["market_order"] == "to_limit",
             self_trade=values["stp"],
             has_house=False,
             has_past=False,

@@ -125,7 +125,9 @@ def pairs_of(fields: Mapping[str, Any], known: Dictionary) -> list[tuple[int, st
 def _text_of(tag: int, value: Any, name: str) -> str:
     if isinstance(value, bool):
         return "Y" if value else "N"
-    if isinstance(value, (int, Decimal)):
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal):
         return format(value, "f")
     if not isinstance(value, str) or SOH in value or not value.isascii():
         raise ControlError("invalid-argument", f"{name}: a text without separators, or a number, is expected", name)

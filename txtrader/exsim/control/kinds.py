@@ -19,6 +19,7 @@ __all__ = [
     "BYTES",
     "DECIMAL",
     "FLAG",
+    "INSTANT",
     "MAPPING",
     "NAME",
     "PORT",
@@ -61,6 +62,12 @@ def _text(value: Any) -> str:
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0 or value > _LARGEST:
         raise ValueError("a whole number from 0 on is expected")
+    return value
+
+
+def _instant(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
+        raise ValueError("an instant in nanoseconds UTC is expected")
     return value
 
 
@@ -129,6 +136,7 @@ def _records(value: Any) -> list[dict[str, Any]]:
 NAME = Kind("name", _name)
 TEXT = Kind("text", _text)
 WHOLE = Kind("whole number", _whole)
+INSTANT = Kind("instant, ns UTC", _instant)
 PORT = Kind("port", _port)
 DECIMAL = Kind("number", _decimal)
 POSITIVE = Kind("number above 0", _positive)

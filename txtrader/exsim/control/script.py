@@ -54,7 +54,7 @@ def script_of(world: World) -> list[dict[str, Any]]:
 
 def _engine(engine: Engine) -> list[dict[str, Any]]:
     given = {
-        name: _said(name, engine.values[name])
+        name: plain(engine.values[name])
         for name, known in ENGINE_PROPERTIES.items()
         if engine.values[name] != known.default
     }
@@ -71,13 +71,6 @@ def _engine(engine: Engine) -> list[dict[str, Any]]:
     if not engine.is_running:
         steps.append({"type": "stop_engine", "engine": engine.name})
     return steps
-
-
-def _said(name: str, value: Any) -> Any:
-    """Return an engine's property in the word it was given by."""
-    if name == "market_order":
-        return "to_limit" if value else "cancel"
-    return plain(value)
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:

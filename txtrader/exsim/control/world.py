@@ -170,13 +170,9 @@ class World:
         self.reactor = reactor
         self.seed = seed
         self.is_virtual = is_virtual
-        self.stepped = SteppedReactor(reactor, epoch_ns=start_ns) if is_virtual else None
-        self.clock: Any = reactor if self.stepped is None else self.stepped
-        self.now_ns: Callable[[], int] = time.time_ns if self.stepped is None else self.stepped.now_ns
-        self.tape = Tape(self.now_ns)
         self.tape_folder = tape_folder
-        self.events = Events(self.now_ns)
-        self.events.on_event = self.changed
+        self._start_ns = start_ns
+        self._begin()
         self.properties: dict[str, Any] = dict.fromkeys(AUTO, not is_managed)
         self.engines: dict[str, Engine] = {}
         self.endpoints: dict[str, Endpoint] = {}
@@ -185,7 +181,17 @@ class World:
         self.drafts: dict[str, Draft] = {}
         self.owners: dict[str, str] = {}  # of a taken message: the session it came from, or is meant for
         self._incidents = 0
+        self._will_look = False
         self._watchers: list[Callable[[], None]] = []
+
+    def _begin(self) -> None:
+        """Set clock, tape and events to where they are at first."""
+        self.stepped = SteppedReactor(self.reactor, epoch_ns=self._start_ns) if self.is_virtual else None
+        self.clock: Any = self.reactor if self.stepped is None else self.stepped
+        self.now_ns: Callable[[], int] = time.time_ns if self.stepped is None else self.stepped.now_ns
+        self.tape = Tape(self.now_ns)
+        self.events = Events(self.now_ns)
+        self.events.on_event = self.changed
 
     # -- names
 
@@ -249,7 +255,13 @@ class World:
     # -- waiting
 
     def changed(self) -> None:
-        """Let whoever waits for something look again."""
+        """Let whoever waits for something look again, once what is being done is done."""
+        if self._watchers and not self._will_look:
+            self._will_look = True
+            self.reactor.callLater(0, self._look)
+
+    def _look(self) -> None:
+        self._will_look = False
         for look in tuple(self._watchers):
             look()
 
@@ -337,6 +349,7 @@ class World:
         self.messages.clear()
         self.owners.clear()
         self.drafts.clear()
+        self._begin()
 
     def stop(self) -> Deferred[list[None]]:
         """Close every endpoint and stop every engine."""

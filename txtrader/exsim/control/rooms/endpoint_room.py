@@ -65,6 +65,8 @@ class EndpointRoom:
         known = properties_of(protocol)
         endpoint.protocol = protocol
         endpoint.protocol_properties = {key: found.default for key, found in known.items()}
+        if self._world.is_virtual and "check_latency" in known:
+            endpoint.protocol_properties["check_latency"] = False  # clients live by another clock
 
     def _place(self, endpoint: Endpoint, key: str) -> tuple[dict[str, Property], dict[str, Any]]:
         """Return what declares a property of an endpoint, and where it is kept."""
@@ -88,8 +90,8 @@ class EndpointRoom:
     @request(arg("engine", NAME), arg("endpoint", NAME), result="port")
     async def set_endpoint_engine(self, engine: str, endpoint: str) -> dict[str, Any]:
         """Give an endpoint its engine; not while a session is open."""
-        found = self._idle(endpoint)
         new = self._world.engine(engine)
+        found = self._idle(endpoint)
         await self._unlisten(found)
         found.engine = new
         await self._listen(found)
@@ -98,8 +100,8 @@ class EndpointRoom:
     @request(arg("endpoint", NAME), arg("protocol", NAME), result="port")
     async def set_endpoint_protocol(self, endpoint: str, protocol: str) -> dict[str, Any]:
         """Give an endpoint its protocol; not while a session is open."""
-        found = self._idle(endpoint)
         properties_of(protocol)
+        found = self._idle(endpoint)
         await self._unlisten(found)
         self._take_protocol(found, protocol)
         await self._listen(found)

@@ -82,6 +82,8 @@ class OrderRoom:
             if order is not None and order.is_open:
                 quantity = order.remaining
                 self._refuse(venue.cancel(None, order.id))
+            if order is not None:
+                order.extra = None  # the name is free
         del self._world.drafts[order_id]
         return {"quantity": quantity}
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from txtrader.exsim.control.events import KINDS
-from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, RECORDS, SECONDS, WHOLE, WORDS, maybe
+from txtrader.exsim.control.kinds import FLAG, INSTANT, NAME, RECORDS, SECONDS, WHOLE, WORDS, maybe
 from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.requests import arg, request
 from txtrader.exsim.control.script import script_of
@@ -153,20 +153,21 @@ class ServerRoom:
 
     @request(
         arg("seconds", maybe(SECONDS), "by how much", default=None),
-        arg("until", maybe(DECIMAL), "or to which instant, ns UTC", default=None),
+        arg("until", maybe(INSTANT), "or to which instant, ns UTC", default=None),
         result="time; fired, how many timers ran",
     )
-    def advance_time(self, seconds: float | None, until: Any) -> dict[str, Any]:
+    def advance_time(self, seconds: float | None, until: int | None) -> dict[str, Any]:
         """Move a virtual clock: what falls due runs in its order, each at its own time."""
         stepped = self._world.stepped
         if stepped is None:
             raise ControlError("unsupported", "the server runs on the real clock", "seconds")
         if (seconds is None) == (until is None):
             raise ControlError("invalid-argument", "either seconds or until is expected", "seconds")
-        if seconds is None:
-            seconds = (int(until) - stepped.now_ns()) / 1e9
+        if until is not None:
+            seconds = (until - stepped.now_ns()) / 1e9
             if seconds < 0:
                 raise ControlError("invalid-argument", "until: that is over", "until")
+        assert seconds is not None
         before = len(stepped.failures)
         fired = stepped.advance(seconds)
         for failure in stepped.failures[before:]:
