@@ -7,6 +7,7 @@ import pytest
 from fix_client import FixClient
 
 from txtrader.exsim import ExsimError, ExsimTimeout
+from txtrader.exsim.control.reference import MARKER, reference
 
 
 @pytest.fixture
@@ -386,3 +387,8 @@ def test_every_request_is_in_the_reference(exsim):
     text = Path("docs/exsim-control.md").read_text()
     told = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
     assert told >= set(exsim.connection.hello["requests"])
+
+
+def test_the_reference_is_what_the_declarations_say():
+    text = Path("docs/exsim-control.md").read_text(encoding="utf-8")
+    assert text[text.index(MARKER) :] == reference(), "type `make docs`"

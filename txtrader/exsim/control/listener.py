@@ -34,6 +34,7 @@ class _Connection(Protocol):
         self._frames: deque[dict[str, Any]] = deque()
         self._waiting: Deferred[Any] | None = None
         self._is_known = False
+        self._is_taking = False
         self._is_ending = False
         self.detaches = False
         self._timer: Any = None
@@ -56,10 +57,14 @@ class _Connection(Protocol):
         self._next()
 
     def _next(self) -> None:
+        if self._is_taking:
+            return  # further up the stack: most requests are answered at once
+        self._is_taking = True
         while self._frames and self._waiting is None and not self._is_ending:
             if len(self._frames) == _MOST_WAITING:
                 cast(Any, self.transport).resumeProducing()
             self._take(self._frames.popleft())
+        self._is_taking = False
 
     def _take(self, frame: dict[str, Any]) -> None:
         broken = frame.get("error")
