@@ -101,7 +101,9 @@ class Player:
     """Plays a transcript: says what stands after `->`, and finds what stands after `<-` in what comes."""
 
     def __init__(self, sock: socket.socket, words: dict[str, str]) -> None:
-        self._file = sock.makefile("rw", encoding="ascii", newline="\n")
+        # Two files: one text file for both ways forgets what it has read ahead whenever something is written.
+        self._said = sock.makefile("w", encoding="ascii", newline="\n")
+        self._file = sock.makefile("r", encoding="ascii", newline="\n")
         self._words = words
         self._passed: list[str] = []  # events that came before they were looked for
 
@@ -111,8 +113,8 @@ class Player:
             for name, value in self._words.items():
                 line = line.replace(name, value)
             if line.startswith("-> "):
-                self._file.write(line[3:] + "\n")
-                self._file.flush()
+                self._said.write(line[3:] + "\n")
+                self._said.flush()
             elif line.startswith("<- "):
                 self._expect(line[3:])
                 count += 1
