@@ -20,7 +20,7 @@ from txtrader.net.eager import write_eagerly
 from txtrader.wire.fix.dictionary import Dictionary, dictionary
 from txtrader.wire.fix.framing import encode, parse
 from txtrader.wire.fix.message import Message
-from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, SessionOptions
+from txtrader.wire.fix.session import FixSession, Identity, SessionOptions
 from txtrader.wire.fix.validation import Switches
 
 __all__ = ["FIX_PROPERTIES", "VERSIONS", "FixWire"]
@@ -312,21 +312,14 @@ class FixWire:
         if self._watcher.connected(link):
             connection.pump.pause()
 
-    def received(self, connection: FixConnection, event: Any) -> bool:
-        link = self._links[connection]
-        if isinstance(event, LoggedOn):
-            self._watcher.changed(link, "up")
-            return False
-        if isinstance(event, LoggedOut):
-            self._watcher.changed(link, "down")
-            return False
-        if event.type in ("3", "j"):
-            self._watcher.received(link, self._record(event, is_ours=False))
-            return False
-        return self._watcher.received(link, self._record(event, is_ours=False))
+    def received(self, connection: FixConnection, event: Message) -> bool:
+        return self._watcher.received(self._links[connection], self._record(event, is_ours=False))
 
-    def sending(self, identity: Identity, message: Message) -> bool:
-        if self._kept is None:
+    def logged_on(self, connection: FixConnection) -> None:
+        self._watcher.changed(self._links[connection], "up")
+
+    def sending(self, identity: Identity | None, message: Message) -> bool:
+        if self._kept is None or identity is None:
             return False
         record = self._record(message, is_ours=True, begin_string=identity.begin_string)
         self._kept.append(Addressed(identity.target, record))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from txtrader.exsim.control.broker_wires import CQG_PROPERTIES, TWS_PROPERTIES, CqgWire, TwsWire
 from txtrader.exsim.control.fix_wire import FIX_PROPERTIES, VERSIONS, FixWire
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["PROTOCOLS", "make_wire", "properties_of"]
 
 _FIX = {found.name: found for found in FIX_PROPERTIES}
-PROTOCOLS: dict[str, dict[str, Property]] = dict.fromkeys(VERSIONS, _FIX)
+PROTOCOLS: dict[str, dict[str, Property]] = {
+    **dict.fromkeys(VERSIONS, _FIX),
+    "tws": {found.name: found for found in TWS_PROPERTIES},
+    "cqg": {found.name: found for found in CQG_PROPERTIES},
+}
 
 
 def properties_of(protocol: str) -> dict[str, Property]:
@@ -48,4 +53,7 @@ def make_wire(world: World, endpoint: Endpoint, engine: Engine) -> Wire:
         if isinstance(application, Trading):
             application.attach(wire.endpoint)
         return wire
+    if protocol in ("tws", "cqg") and engine.class_name != "echo":
+        make = TwsWire if protocol == "tws" else CqgWire
+        return make(engine.venue, world.clock, world.now_ns, endpoint, endpoint.protocol_properties, **where)
     raise ControlError("unsupported", f"engine class {engine.class_name} cannot speak {protocol}", "protocol")

@@ -89,6 +89,8 @@ class ServerSession:
             raise ValueError(f"max_version must be {MIN_VERSION} to {MAX_VERSION}, not {max_version}")
         self.version = 0
         self.leftover_fields = 0
+        self.last_body = b""
+        """The body of the request that `next_event` returned last."""
         self._max_version = max_version
         self._timeout = handshake_timeout
         self._deadline: float | None = None
@@ -150,6 +152,7 @@ class ServerSession:
         body = self._buffer.next_frame()
         if body is None:
             return None
+        self.last_body = body
         try:
             message, left_over = REQUESTS.decode(body, self.version)
         except UnknownMessageError as e:

@@ -115,6 +115,9 @@ class CqgConnection:
         """Send a ServerMsg, through the faults that are on, unless the connection is over."""
         if self.is_over:
             return
+        overseer = self.endpoint.overseer
+        if overseer is not None and overseer.sending(self, message):
+            return
         faults = self.endpoint.faults
         if faults.is_quiet:
             self.deliver(_Sent(message))
@@ -142,6 +145,10 @@ class CqgConnection:
         if self.endpoint.faults.counts_down():
             self.pump.flush()
             self.drop()
+
+    def say(self, message: Any) -> None:
+        """Send a ServerMsg that nobody withholds."""
+        self._deliver(message)
 
     def send_raw(self, data: bytes) -> None:
         """Send a WebSocket message of bytes, wrong on purpose."""
@@ -211,6 +218,11 @@ class CqgConnection:
         if self.endpoint.meters.is_over("messages", self):
             self.break_off("too many messages: the limit for ten seconds was exceeded")
             return
+        if self.endpoint.overseer is None or not self.endpoint.overseer.received(self, message):
+            self.process(message)
+
+    def process(self, message: Any) -> None:
+        """Answer a message of a client that is logged on."""
         for descriptor, value in message.ListFields():
             for one in [value] if hasattr(value, "DESCRIPTOR") or isinstance(value, bytes) else value:
                 if not self.is_over:
@@ -274,6 +286,8 @@ class CqgConnection:
         self._answers["password_change"] = self._change_password
         self._answers["set_collapsing_level_request"] = self._set_collapsing
         self.endpoint.sessions += 1
+        if self.endpoint.overseer is not None:
+            self.endpoint.overseer.logged_on(self)
         self.send(message)
 
     def collapse(self, request: Any) -> None:

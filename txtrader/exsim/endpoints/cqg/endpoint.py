@@ -17,6 +17,7 @@ from txtrader.exsim.endpoints.cqg.options import CqgOptions
 from txtrader.exsim.endpoints.cqg.order_desk import OrderDesk, order_to_state
 from txtrader.exsim.endpoints.cqg.user_session import UserSession
 from txtrader.exsim.endpoints.message_faults import Faults
+from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.venue import Venue
 from txtrader.net.outbound import Limits, OutboundPool
 from txtrader.net.websocket import WebSocketListener, WebSocketPump
@@ -61,6 +62,7 @@ class CqgEndpoint(FaultControls):
         self.pong_delay = 0.0
         self.is_silent = False
         self.is_deaf = False
+        self.overseer: Overseer | None = None
         self.desk = OrderDesk(self)
         if venue.memory is not None:
             venue.memory.extra_to_state = order_to_state
@@ -121,6 +123,8 @@ class CqgEndpoint(FaultControls):
             return None
         connection = CqgConnection(self)
         self.connections.append(connection)
+        if self.overseer is not None:
+            self.overseer.connected(connection)
         return connection.pump
 
     # -- who is there
@@ -199,6 +203,8 @@ class CqgEndpoint(FaultControls):
         """A connection is gone."""
         if connection in self.connections:
             self.connections.remove(connection)
+            if self.overseer is not None:
+                self.overseer.lost(connection)
 
     def lines_on(self, listing_id: int) -> int:
         """Count the market data subscriptions that clients have on one listing."""

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from txtrader.exsim.endpoints.fix.fault_controls import FaultControls
 from txtrader.exsim.endpoints.message_faults import Faults
+from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.net.fix_store import FileStore, file_name_of
 from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
@@ -22,7 +23,7 @@ from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions
 from txtrader.wire.fix.store import MemoryStore, Store
 
-__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions", "Overseer"]
+__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions"]
 
 
 class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,22 +57,6 @@ class Application(Protocol):
         """Take the end of a client that was logged on."""
 
 
-class Overseer(Protocol):
-    """Who stands between the wire and the application: a test that takes each message by hand."""
-
-    def connected(self, connection: FixConnection) -> None:
-        """Take a new connection, which may be paused now: nothing was read yet."""
-
-    def received(self, connection: FixConnection, event: Any) -> bool:
-        """Take what came; True keeps it from the application."""
-
-    def sending(self, identity: Identity, message: Message) -> bool:
-        """See what the application says to somebody; True keeps it from the wire."""
-
-    def lost(self, connection: FixConnection) -> None:
-        """Take the end of a connection."""
-
-
 class FixConnection:
     """One client."""
 
@@ -97,7 +82,7 @@ class FixConnection:
     def send(self, message: Message) -> None:
         """Send a message of the application, through the faults; nothing happens when the client is gone."""
         overseer = self.endpoint.overseer
-        if overseer is not None and self.identity is not None and overseer.sending(self.identity, message):
+        if overseer is not None and overseer.sending(self.identity, message):
             return
         if self.endpoint.faults.is_quiet:
             self._send(message)
@@ -144,9 +129,11 @@ class FixConnection:
 
     def _event(self, event: Any) -> None:
         application, overseer = self.endpoint.application, self.endpoint.overseer
-        if overseer is not None and overseer.received(self, event):
+        if overseer is not None and isinstance(event, Message) and overseer.received(self, event):
             return
         if isinstance(event, LoggedOn):
+            if overseer is not None:
+                overseer.logged_on(self)
             self._is_known = True
             self.endpoint.sessions += 1
             application.logged_on(self)

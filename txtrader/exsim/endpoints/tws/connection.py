@@ -76,6 +76,9 @@ class TwsConnection:
     def send(self, name: str, **fields: Any) -> None:
         """Send a response, through the faults that are on."""
         message = Message(name, fields)
+        overseer = self.endpoint.overseer
+        if overseer is not None and overseer.sending(self, message):
+            return
         faults = self.endpoint.faults
         if faults.is_quiet:
             self.deliver(message)
@@ -167,19 +170,24 @@ class TwsConnection:
             self.error(req_id, 504, "Not connected: the API is not started")
         elif self._is_too_fast():
             self.error(req_id, 100, "Max rate of messages per second has been exceeded.")
-        else:
-            answer = self._answers.get(message.name)
-            if answer is None:
-                self.error(req_id, 321, f"Error validating request. {message.name} is not offered here")
-                return
-            try:
-                answer(message)
-            except RequestFailed as failed:
-                self.error(req_id, failed.code, failed.text)
-            except Exception:  # noqa: BLE001
-                # Our bug or the venue's: the client must not wait for an answer that never comes.
-                self._log.failure("answering {name}", name=message.name)
-                self.error(req_id, 322, "Error processing request. The server failed.")
+        elif self.endpoint.overseer is None or not self.endpoint.overseer.received(self, message):
+            self.process(message)
+
+    def process(self, message: Message) -> None:
+        """Answer a request of a client that has started."""
+        req_id = _id_of(message)
+        answer = self._answers.get(message.name)
+        if answer is None:
+            self.error(req_id, 321, f"Error validating request. {message.name} is not offered here")
+            return
+        try:
+            answer(message)
+        except RequestFailed as failed:
+            self.error(req_id, failed.code, failed.text)
+        except Exception:  # noqa: BLE001
+            # Our bug or the venue's: the client must not wait for an answer that never comes.
+            self._log.failure("answering {name}", name=message.name)
+            self.error(req_id, 322, "Error processing request. The server failed.")
 
     def _is_too_fast(self) -> bool:
         rate = self.endpoint.options.message_rate

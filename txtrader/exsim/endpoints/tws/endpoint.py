@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from txtrader.exsim.endpoints.message_faults import Faults
+from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.endpoints.tws.connection import TwsConnection
 from txtrader.exsim.endpoints.tws.desk_order import order_to_state
 from txtrader.exsim.endpoints.tws.fault_controls import FaultControls
@@ -77,6 +78,7 @@ class TwsEndpoint(FaultControls):
         self.desk.restore()
         self.is_silent = False
         self.is_deaf = False
+        self.overseer: Overseer | None = None
         self._port_number = port
         self._interface = interface
         self._port: IListeningPort | None = None
@@ -127,6 +129,8 @@ class TwsEndpoint(FaultControls):
             return None
         connection = TwsConnection(self)
         self.connections.append(connection)
+        if self.overseer is not None:
+            self.overseer.connected(connection)
         return connection.pump
 
     def admit(self, connection: TwsConnection, client_id: int) -> bool:
@@ -140,6 +144,8 @@ class TwsEndpoint(FaultControls):
         """Send a client what it gets unasked when it starts."""
         assert connection.client_id is not None
         self.sessions += 1
+        if self.overseer is not None:
+            self.overseer.logged_on(connection)
         self._log.info(
             "API client {client} at version {version}", client=connection.client_id, version=connection.version
         )
@@ -154,6 +160,8 @@ class TwsEndpoint(FaultControls):
         """A connection is gone."""
         if connection in self.connections:
             self.connections.remove(connection)
+            if self.overseer is not None:
+                self.overseer.lost(connection)
         if connection.client_id is not None and self.by_client.get(connection.client_id) is connection:
             del self.by_client[connection.client_id]
 
