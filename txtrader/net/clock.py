@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -137,9 +138,12 @@ class HeapClock:
             try:
                 call.function(*call.args, **call.kwargs)
             except Exception:  # noqa: BLE001 - a reactor logs it and goes on; a simulation keeps it for the test
-                self.failures.append(Failure())
+                self._failed(Failure())
         self._now = moment
         return ran
+
+    def _failed(self, failure: Failure) -> None:
+        self.failures.append(failure)
 
     def run(self, *, until: Callable[[], bool], limit: float) -> bool:
         """Step from call to call until `until()` is true; False when `limit` seconds passed or nothing is left."""
@@ -180,11 +184,30 @@ def _is_live(entry: int, call: _Call) -> bool:
 class SteppedReactor(HeapClock):
     """A reactor whose sockets are real and whose time stands until somebody moves it.
 
-    `reactor` does the listening and dialling; timers, and what they see of the time, are this clock's.
+    `reactor` does the listening and dialling; timers, and what they see of the time, are this clock's.  What is to run
+    in no time at all runs in the reactor's next turn, for time does not have to move for it.
     """
+
+    _log = Logger()
 
     def __init__(self, reactor: Any, *, epoch_ns: int) -> None:
         super().__init__(epoch_ns=epoch_ns)
+        self._reactor = reactor
+        self._will_run = False
         self.listenTCP = reactor.listenTCP
         self.connectTCP = reactor.connectTCP
         self.listenSSL = reactor.listenSSL
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kwargs: object) -> _Call:
+        call = super().callLater(delay, callable, *args, **kwargs)
+        if delay == 0 and not self._will_run:
+            self._will_run = True
+            self._reactor.callLater(0, self._run_now)
+        return call
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("a timer failed", failure)
+
+    def _run_now(self) -> None:
+        self._will_run = False
+        self.advance(0.0)

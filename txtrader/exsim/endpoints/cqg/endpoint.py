@@ -168,7 +168,14 @@ class CqgEndpoint(FaultControls):
                 connection.log_off(LogoffReason.FORCED, "the user has logged on elsewhere")
             self.end_session(former)
         self._users += 1
-        session = UserSession(user, self._users, self.venue.now_ns(), can_restore=can_restore, can_join=can_join)
+        session = UserSession(
+            user,
+            self._users,
+            self.venue.now_ns(),
+            seed=self.venue.seed,
+            can_restore=can_restore,
+            can_join=can_join,
+        )
         self._by_user[user] = self._by_token[session.token] = session
         return session
 
