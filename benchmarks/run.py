@@ -17,6 +17,7 @@ BENCHMARKS = {
     "B7": "b07_matching",
     "B9": "b09_memory",
     "B11": "b11_interest",
+    "B14": "b14_virtual_time",
     "B16": "b16_tick_ingestion",
     "B17": "b17_cqg_ingestion",
     "B18": "b18_cqg_order_round_trip",
