@@ -22,8 +22,9 @@ BENCHMARKS = {
     "B17": "b17_cqg_ingestion",
     "B18": "b18_cqg_order_round_trip",
     "B19": "b19_fix_codec",
+    "B20": "b20_fix_orders",
 }
-"""B16 and B17: ingestion of TWS and of CQG market data; B18: B5 over CQG; B19: FIX; the rest is the design's."""
+"""B16 and B17: ingestion of TWS and of CQG market data; B18: B5 over CQG; B19, B20: FIX; the rest is the design's."""
 
 PAUSE = 5.0  # seconds between two of them: closed connections and the load average settle
 

@@ -264,6 +264,33 @@ def test_a_book_is_read_order_by_order(book):
     ]
 
 
+def test_a_drop_copy_tells_what_others_are_told_and_waits_for_who_is_away(engine, book):
+    trader = FixClient(engine.create_endpoint("orders", protocol="fix42", role="orders").port, version="FIX.4.2")
+    trader.log_on()
+    copies = engine.create_endpoint("copies", protocol="fix44", role="drop_copy")
+    reader = FixClient(copies.port, sender="BACK")
+    reader.log_on()
+    trader.order("c1", 1, 10, "9.00")
+    trader.next("8")
+    copy = reader.next("8")
+    assert (copy[11], copy[150], copy[797]) == ("c1", "0", "Y")
+    reader.order("x", 1, 1, "1")
+    assert reader.next("j")[372] == "D"
+    reader.close()
+    book.sell("s1", 4, "9.00")
+    assert trader.next("8")[32] == "4"
+    again = FixClient(copies.port, sender="BACK", number=reader.number)
+    logon = again.log_on()
+    again.send("2", (7, int(logon[34]) - 3), (16, 0))
+    told = [again.next("8") for _ in range(3)]
+    assert [report[43] for report in told] == ["Y"] * 3
+    assert sorted(report[150] for report in told) == ["0", "F", "F"]
+    trader.send("V", (262, "m"), (263, 0), (264, 1), (267, 1), (269, 0), (146, 1), (55, "IBM"))
+    assert trader.next("j")[372] == "V"
+    again.close()
+    trader.close()
+
+
 # -- the server
 
 

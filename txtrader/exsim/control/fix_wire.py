@@ -43,6 +43,14 @@ FIX_PROPERTIES = (
     Property("check_user_defined", FLAG, True, "refuse user-defined fields that no dictionary knows"),
     Property("check_unknown", FLAG, True, "refuse fields that this message does not have"),
     Property("max_message", WHOLE, 65536, "the longest message", "bytes"),
+    Property("role", choice(("all", "orders", "data", "drop_copy")), "all", "what clients may do here", is_fixed=True),
+    Property(
+        "copies_of",
+        maybe(WORDS),
+        None,
+        "whose reports a drop copy carries: owners, as orders show them; null: all",
+        is_fixed=True,
+    ),
     Property("mechanics", choice(("auto", "manual")), "auto", "manual: no logon, heartbeat or number is answered"),
 )
 """What a FIX endpoint can be set to; it holds for sessions made from then on."""

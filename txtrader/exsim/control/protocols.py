@@ -9,8 +9,8 @@ from txtrader.exsim.control.fix_wire import FIX_PROPERTIES, VERSIONS, FixWire
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property
 from txtrader.exsim.control.wires import Wire
+from txtrader.exsim.endpoints.fix.drop_copy import DropCopy
 from txtrader.exsim.endpoints.fix.echo import Echo
-from txtrader.exsim.endpoints.fix.endpoint import Application
 from txtrader.exsim.endpoints.fix.trading import Trading, TradingOptions
 
 if TYPE_CHECKING:
@@ -34,23 +34,30 @@ def properties_of(protocol: str) -> dict[str, Property]:
     return PROTOCOLS[protocol]
 
 
+def _application(engine: Engine, values: dict[str, Any]) -> Trading | DropCopy | Echo:
+    """Make what answers the clients of a FIX endpoint, by its engine and its role."""
+    if engine.class_name == "echo":
+        return Echo()
+    if values["role"] == "drop_copy":
+        return DropCopy(engine.venue, values["copies_of"])
+    return Trading(
+        engine.venue,
+        TradingOptions(cancel_on_disconnect=engine.values["cancel_on_disconnect"], role=values["role"]),
+    )
+
+
 def make_wire(world: World, endpoint: Endpoint, engine: Engine) -> Wire:
     """Make the listening end of an endpoint that has an engine and a protocol."""
     protocol = endpoint.protocol
     assert protocol is not None
     where: dict[str, Any] = {"port": endpoint.port, "interface": endpoint.interface}
     if protocol in VERSIONS:
-        application: Application
-        if engine.class_name == "echo":
-            application = Echo()
-        else:
-            options = TradingOptions(cancel_on_disconnect=engine.values["cancel_on_disconnect"])
-            application = Trading(engine.venue, options)
+        application = _application(engine, endpoint.protocol_properties)
         wire = FixWire(
             application, world.clock, world.now_ns, endpoint, protocol=protocol,
             values=endpoint.protocol_properties, **where,
         )  # fmt: skip
-        if isinstance(application, Trading):
+        if isinstance(application, Trading | DropCopy):
             application.attach(wire.endpoint)
         return wire
     if protocol in ("tws", "cqg") and engine.class_name != "echo":

@@ -153,6 +153,8 @@ class EndpointRoom:
             raise ControlError("wrong-state", f"endpoint {endpoint_name} has no protocol yet", "endpoint_name")
         new = read_property(properties_of(found.protocol), property_name, value)
         old = found.protocol_properties[property_name]
+        if properties_of(found.protocol)[property_name].is_fixed and found.wire is not None and new != old:
+            raise ControlError("wrong-state", f"{property_name} is given when the endpoint is made", "property_name")
         found.protocol_properties[property_name] = new
         if found.wire is not None:
             found.wire.change(found.protocol_properties)

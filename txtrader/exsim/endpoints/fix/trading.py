@@ -41,11 +41,13 @@ _UNKNOWN, _TOO_LATE, _PENDING, _DUPLICATE, _OTHER = "1", "0", "3", "6", "99"
 class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`accounts` are those of each CompID (all of the venue by default), the first one where an order names none.
 
-    `cancel_on_disconnect`: a client that goes takes its orders along.
+    `cancel_on_disconnect`: a client that goes takes its orders along.  `role` is what clients may do: `all`, `orders`,
+    `data`.
     """
 
     accounts: dict[str, tuple[str, ...]] = {}
     cancel_on_disconnect: bool = False
+    role: str = "all"
 
 
 def owner_of(identity: Identity) -> str:
@@ -73,8 +75,7 @@ class Trading(OrderListener):
         self._reports = 0
         self._entering: Message | None = None
         self.data = Data(venue, self.listings)
-        self._answers: dict[str, Callable[[FixConnection, Message], None]] = {
-            **self.data.answers,
+        orders: dict[str, Callable[[FixConnection, Message], None]] = {
             "D": self._new,
             "F": self._cancel,
             "G": self._replace,
@@ -82,6 +83,8 @@ class Trading(OrderListener):
             "q": self._mass_cancel,
             "AF": self._mass_status,
         }
+        role = self.options.role
+        self._answers = {**({} if role == "orders" else self.data.answers), **({} if role == "data" else orders)}
 
     def attach(self, endpoint: FixEndpoint) -> None:
         """Take the endpoint that carries what is told; once, before it starts."""
