@@ -32,6 +32,11 @@ __all__ = ["exsim"]
     type=click.IntRange(0, 65535),
     help="Serve it to FIX 4.2, 4.4 and 5.0SP2 clients there as well (TargetCompID EXSIM); 0: any free port.",
 )
+@click.option(
+    "--control-port",
+    type=click.IntRange(0, 65535),
+    help="Let it be driven by requests there (docs/exsim-control.md); 0: any free port.",
+)
 @click.option("--host", help="The address it listens on.  [default: 127.0.0.1]")
 @click.option("--seed", type=click.IntRange(0, 2**31), help="The seed of the market.  [default: 7]")
 @click.option("--pace", type=click.Choice(["none", "slow", "fast"]), help="How busy it is.  [default: slow]")
@@ -46,6 +51,7 @@ def _command(
     tws_port: int | None,
     cqg_port: int | None,
     fix_port: int | None,
+    control_port: int | None,
     host: str | None,
     seed: int | None,
     pace: str | None,
@@ -60,7 +66,8 @@ def _command(
 
     Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws; any client of CQG's WebAPI, with any user and
     password, over ws; any FIX client, with any CompID of its own.  When it listens, a line on standard output says
-    where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT.
+    where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT; and for the control HOST:PORT with the token that its
+    clients have to say (EXSIM_TOKEN, where that is set).
     """
     said = {
         "api_port": tws_port,
@@ -87,13 +94,13 @@ def _command(
     limits = {"max_version": max_version, "master_client_id": master_client_id, "message_rate": message_rate}
     state_path = os.path.abspath(state) if state else None
 
-    def report(fault: str | None, port: int, served: Mapping[str, int]) -> None:
+    def report(fault: str | None, port: int, served: Mapping[str, int], token: str) -> None:
         if fault is None:
             click.echo(f"tws {settings.api_host}:{port}")
             for wire, other in served.items():
-                click.echo(
-                    f"cqg ws://{settings.api_host}:{other}/" if wire == "cqg" else f"fix {settings.api_host}:{other}"
-                )
+                where = f"{settings.api_host}:{other}"
+                lines = {"cqg": f"cqg ws://{where}/", "control": f"control {where} {token}"}
+                click.echo(lines.get(wire, f"{wire} {where}"))
         elif settings.daemon_logfile != "-":
             click.echo(f"exsim: {fault}", err=True)
 
@@ -104,7 +111,11 @@ def _command(
             limits={name: value for name, value in limits.items() if value is not None},
             loop=loop,
             report=report,
-            others={wire: port for wire, port in (("cqg", cqg_port), ("fix", fix_port)) if port is not None},
+            others={
+                wire: port
+                for wire, port in (("cqg", cqg_port), ("fix", fix_port), ("control", control_port))
+                if port is not None
+            },
         )
     )
 

@@ -16,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "exsim"))
 from fix_client import FixClient
 
+from txtrader.exsim import API, ExsimError
 from txtrader.testing.clients import LineClient
 from txtrader.testing.daemon import ROOT, Daemon
 
@@ -110,6 +111,28 @@ def test_the_gateway_trades_there_and_kept_books_survive_a_kill(start: Start, tm
             assert client.call("query_order", bought["id"])["filled"] == 10
             assert client.call("query_order", resting["id"])["status"] == "New"
             assert client.call("cancel_order", resting["id"])["status"] == "Canceled"
+
+
+def test_its_market_is_driven_by_requests(start: Start) -> None:
+    process = start("txtrader.exsim", "--tws-port", 0, "--control-port", 0, "--pace", "none")
+    port_of(process)
+    assert process.stdout is not None
+    word, where, token = process.stdout.readline().split()
+    assert word == "control"
+    with API() as api:
+        with pytest.raises(ExsimError) as caught:
+            api.create_server("stranger", start=where, token="guess")
+        assert caught.value.code == "unauthenticated"
+        server = api.create_server(start=where, token=token)
+        book = server.engine("demo").book("IBM")
+        offer = book.get(level=1)["offers"][0]
+        assert book.buy("b1", 10, offer["price"])["status"] == "filled"
+        server.engine("demo").create_book("MINE", symbol="MINE").sell("s1", 5, "7.00")
+        with pytest.raises(ExsimError):
+            server.engine("demo").delete(force=True)
+        server.reset()
+        assert [engine["name"] for engine in server.list_engines()] == ["demo"]
+    assert end(process) == 0
 
 
 def test_the_tac_listens_where_mode_tws_dials(start: Start) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from twisted.python.components import Componentized
 from txtrader.daemon.lifecycle import Daemon, run_application
 from txtrader.daemon.process import PidFile
 from txtrader.errors import ConfigError
+from txtrader.exsim.control.dispatcher import Dispatcher
+from txtrader.exsim.control.listener import ControlPort
+from txtrader.exsim.control.world import World
 from txtrader.exsim.endpoints.cqg import CqgOptions
 from txtrader.exsim.endpoints.fix import FixOptions
 from txtrader.exsim.endpoints.tws import TwsOptions
@@ -26,7 +30,8 @@ __all__ = ["ExsimService", "make_application", "run"]
 class ExsimService(Daemon):
     """A market with a simulated TWS before it, on the address that a gateway of the same settings dials.
 
-    `others` are ports at which the same market is served over other wires, `cqg` and `fix`; 0 is any free port.
+    `others` are ports at which the same market is served over other wires, `cqg` and `fix`, and to the `control`; 0 is
+    any free port.
     `served` says where that is, once started.
     """
 
@@ -47,6 +52,7 @@ class ExsimService(Daemon):
         self._options = options
         self._others = dict(others or {})
         self.served: dict[str, int] = {}
+        self.control_token = ""
 
     async def start_parts(self) -> None:
         """Take the state file, open the market and listen."""
@@ -85,7 +91,10 @@ class ExsimService(Daemon):
             state=self._state_path or "not kept",
         )
         for wire, port in self._others.items():
-            await self._serve(market, wire, port)
+            if wire == "control":
+                self._serve_control(market, port)
+            else:
+                await self._serve(market, wire, port)
 
     async def _serve(self, market: DemoMarket, wire: str, port: int) -> None:
         """Serve the market over another wire; any login is taken there."""
@@ -100,6 +109,23 @@ class ExsimService(Daemon):
             reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
             raise ConfigError(f"cannot listen on {host}:{port}: {reason}", path=f"--{wire}-port") from None
         self._log.info("simulated {wire} at {host}:{port}", wire=wire.upper(), host=host, port=self.served[wire])
+
+    def _serve_control(self, market: DemoMarket, port: int) -> None:
+        """Let the market be driven by requests: its engine is called demo."""
+        host = self.settings.api_host
+        world = World(self._reactor, name="exsim", seed=self.settings.demo_seed)
+        world.adopt("demo", market.venue)
+        dispatcher = Dispatcher(world, leave=lambda: self._reactor.callLater(0, self._reactor.stop))
+        self.control_token = os.environ.get("EXSIM_TOKEN") or secrets.token_urlsafe(24)
+        control = ControlPort(world, dispatcher, self._reactor, token=self.control_token, port=port, interface=host)
+        try:
+            self.served["control"] = control.start()
+        except CannotListenError as error:
+            reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
+            raise ConfigError(f"cannot listen on {host}:{port}: {reason}", path="--control-port") from None
+        self.started("the control", control.stop)
+        self.started("what the control has made", world.stop_own)
+        self._log.info("control at {host}:{port}", host=host, port=self.served["control"])
 
     def _fix_folder(self) -> str | None:
         """Return where the numbers of FIX sessions are kept: beside the state file, where there is one."""
@@ -142,18 +168,21 @@ def run(
     state_path: str | None,
     limits: Mapping[str, Any],
     loop: str,
-    report: Callable[[str | None, int, Mapping[str, int]], None],
+    report: Callable[[str | None, int, Mapping[str, int], str], None],
     others: Mapping[str, int] | None = None,
 ) -> int:
     """Run the simulator until a signal; return the exit code.
 
-    `limits` are fields of TwsOptions, `others` the ports of other wires.  `report(None, port, ports)` is called once it
-    listens, `report(reason, 0, {})` when it cannot.
+    `limits` are fields of TwsOptions, `others` the ports of other wires.  `report(None, port, ports, token)` is called
+    once it listens, `report(reason, 0, {}, "")` when it cannot; the token is the control's.
     """
     from twisted.internet import reactor
 
     application = make_application(settings, state_path=state_path, options=TwsOptions(**limits), others=others)
     (daemon,) = service.IServiceCollection(application)
     return run_application(
-        application, reactor, loop=loop, report=lambda fault: report(fault, daemon.port, daemon.served)
+        application,
+        reactor,
+        loop=loop,
+        report=lambda fault: report(fault, daemon.port, daemon.served, daemon.control_token),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from txtrader.exsim.accounts import Rates
 from txtrader.exsim.control.events import Events, OrderEvents, PhaseEvents
-from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, choice, maybe
+from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, choice, is_name, maybe
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property, read_property
 from txtrader.exsim.instruments import InstrumentMaster
@@ -92,7 +92,8 @@ class Engine:
     """One venue under control.
 
     `class_name` says how it behaves: see `ENGINE_CLASSES`.  `given` are properties to begin with.  `session_of` names
-    the session whose client is a participant of the venue.
+    the session whose client is a participant of the venue.  A `venue` that is there already is taken as it is, with its
+    instruments for books.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Engine:
         events: Events,
         given: Mapping[str, Any],
         session_of: Callable[[str], str | None],
+        venue: Venue | None = None,
     ) -> None:
         self.name = name
         self.class_name = class_name
@@ -116,15 +118,32 @@ class Engine:
             values[key] = read_property(ENGINE_PROPERTIES, key, value)
         self.values = values
         self.properties = {key: values[key] for key in ("auto_accept", "auto_receive", "auto_match")}
-        self.instruments = InstrumentMaster()
-        self.rates = Rates("USD", {})
-        self.venue = Venue(
+        self.venue = venue or self._make_venue(clock, now_ns, seed, tape)
+        self.instruments, self.rates = self.venue.instruments, self.venue.rates
+        self._events = events
+        self.venue.add_observer(OrderEvents(events, name, self.name_of))
+        if venue is None:
+            self.venue.start()
+        if class_name == "reject_all":
+            refusal = Refusal(Reason.VENUE, "this engine refuses every order")
+            self.venue.add_screen(lambda order: refusal)
+        self.books: dict[str, Book] = {}
+        self.is_running = True
+        self._numbers = 0
+        self._screen_out: Callable[[], None] | None = None
+        if venue is not None:
+            self._take_books()
+
+    def _make_venue(self, clock: Any, now_ns: Callable[[], int], seed: int, tape: Tape) -> Venue:
+        """Make a venue with nothing in it."""
+        values = self.values
+        return Venue(
             clock,
             now_ns,
-            instruments=self.instruments,
+            instruments=InstrumentMaster(),
             recipes={},
             cash={values["account"]: {"USD": Decimal(10**15)}},
-            rates=self.rates,
+            rates=Rates("USD", {}),
             seed=seed,
             activity="none",
             market_rests=values["market_order"] == "to_limit",
@@ -134,16 +153,29 @@ class Engine:
             opens_accounts=True,
             tape=tape,
         )
-        self._events = events
-        self.venue.add_observer(OrderEvents(events, name, self.name_of))
-        self.venue.start()
-        if class_name == "reject_all":
-            refusal = Refusal(Reason.VENUE, "this engine refuses every order")
-            self.venue.add_screen(lambda order: refusal)
-        self.books: dict[str, Book] = {}
-        self.is_running = True
-        self._numbers = 0
-        self._screen_out: Callable[[], None] | None = None
+
+    def _take_books(self) -> None:
+        """Give the listings of a venue that was there names of books; one that cannot be a name has none."""
+        for listing in self.venue.instruments:
+            self._numbers = max(self._numbers, listing.id, listing.rule_id)
+            name = listing.local_symbol
+            if not is_name(name) or name in self.books:
+                continue
+            values = {known.name: known.default for known in BOOK_PROPERTIES.values()}
+            values |= {
+                "symbol": name,
+                "tick": listing.tick,
+                "lot": listing.step,
+                "asset_class": listing.sectype,
+                "currency": listing.currency,
+                "exchange": listing.primary_exchange,
+                "multiplier": listing.multiplier,
+                "expiry": listing.expiry,
+                "strike": listing.strike,
+                "put_or_call": listing.right,
+                "name": listing.long_name,
+            }
+            self.books[name] = Book(name, self, listing, values)
 
     @property
     def is_silent(self) -> bool:

@@ -31,6 +31,7 @@ __all__ = [
     "WORDS",
     "Kind",
     "choice",
+    "is_name",
     "maybe",
 ]
 
@@ -47,8 +48,13 @@ class Kind(msgspec.Struct, frozen=True):
     read: Callable[[Any], Any]
 
 
+def is_name(text: str) -> bool:
+    """Tell whether a text may be a name."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not is_name(value):
         raise ValueError("a name has 1 to 64 characters of letters, digits and . _ - :")
     return value
 

@@ -34,7 +34,7 @@ def script_of(world: World) -> list[dict[str, Any]]:
         {"type": "set_server_property", "property_name": name, "value": value}
         for name, value in world.properties.items()
     ]
-    for engine in world.engines.values():
+    for engine in world.own_engines():
         steps += _engine(engine)
     for endpoint in world.endpoints.values():
         steps.append(_endpoint(endpoint))

@@ -21,6 +21,7 @@ from txtrader.exsim.control.events import Events
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.wires import Link, Record, Wire
 from txtrader.exsim.tape import Tape
+from txtrader.exsim.venue import Venue
 from txtrader.net.clock import SteppedReactor
 
 __all__ = ["AUTO", "ClientSession", "Endpoint", "World"]
@@ -181,6 +182,7 @@ class World:
         self.drafts: dict[str, Draft] = {}
         self.owners: dict[str, str] = {}  # of a taken message: the session it came from, or is meant for
         self._incidents = 0
+        self._adopted: list[str] = []
         self._will_look = False
         self._watchers: list[Callable[[], None]] = []
 
@@ -200,6 +202,22 @@ class World:
         if name not in self.engines:
             raise not_found("engine", name)
         return self.engines[name]
+
+    def adopt(self, name: str, venue: Venue) -> None:
+        """Take a venue that runs as an engine; it ends with its own maker."""
+        self._adopted.append(name)
+        self.engines[name] = Engine(
+            name,
+            "default",
+            clock=self.clock,
+            now_ns=self.now_ns,
+            seed=self.seed,
+            tape=venue.tape,
+            events=self.events,
+            given={"account": venue.accounts()[0]},
+            session_of=self.session_named,
+            venue=venue,
+        )
 
     def endpoint(self, name: str) -> Endpoint:
         if name not in self.endpoints:
@@ -236,6 +254,10 @@ class World:
             if session.link.owner == owner and session.link.is_open:
                 return session.name
         return None
+
+    def own_engines(self) -> list[Engine]:
+        """List the engines that requests have made."""
+        return [engine for name, engine in self.engines.items() if name not in self._adopted]
 
     def sessions_of(self, endpoint: Endpoint) -> list[ClientSession]:
         return [session for session in self.sessions.values() if session.endpoint is endpoint]
@@ -343,13 +365,20 @@ class World:
         """Forget everything: endpoints, engines, messages, drafts; ids begin again."""
         for endpoint in list(self.endpoints.values()):
             await self.remove_endpoint(endpoint)
-        for engine in self.engines.values():
-            engine.stop()
-        self.engines.clear()
+        for name, engine in list(self.engines.items()):
+            if name not in self._adopted:
+                engine.stop()
+                del self.engines[name]
         self.messages.clear()
         self.owners.clear()
         self.drafts.clear()
         self._begin()
+
+    def stop_own(self) -> Deferred[list[None]]:
+        """Close every endpoint, and stop the engines that were not adopted."""
+        for name in self._adopted:
+            self.engines.pop(name, None)
+        return self.stop()
 
     def stop(self) -> Deferred[list[None]]:
         """Close every endpoint and stop every engine."""

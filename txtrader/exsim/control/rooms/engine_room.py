@@ -53,6 +53,8 @@ class EngineRoom:
         """Delete an engine; with books or endpoints only by force: then orders leave with unsolicited cancels."""
         world = self._world
         engine = world.engine(name)
+        if engine not in world.own_engines():
+            raise ControlError("unsupported", f"engine {name} is the daemon's own", "name")
         endpoints = world.endpoints_of(engine)
         if (engine.books or endpoints) and not force:
             raise ControlError("in-use", f"engine {name} has books or endpoints", "name")
