@@ -230,6 +230,10 @@ class Floor:
                 awake.timer = None
             self._run(market, awake.house.leave)
 
+    def path_ticks(self, listing: Listing, instant: int) -> int:
+        """Return what a listing's own path says, whatever is attached to it."""
+        return self.source(listing).base.price_at(instant)
+
     def reference(self, listing: Listing) -> int:
         """Return what a listing is worth now (ticks), by the source attached to it or else by its path."""
         return self.source(listing).price_at(self._now_ns())

@@ -62,6 +62,10 @@ class PublicData:
         listing = self._listing(listing_id)
         return self._floor.reference(listing) * listing.tick
 
+    def path_ticks(self, listing_id: int, instant: int) -> int:
+        """Return the price, in ticks, that the listing's own path has at an instant."""
+        return self._floor.path_ticks(self._listing(listing_id), instant)
+
     def greeks(self, listing_id: int) -> Greeks | None:
         """Return an option's model values now; None for anything else."""
         return self._floor.greeks(listing_id)
