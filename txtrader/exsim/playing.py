@@ -57,13 +57,16 @@ class Player(Generic[T]):
         self._next: tuple[int, T] | None = None
         self._time: int | None = None  # of the last row
         self._due = 0.0  # the clock's seconds at which the last row was due
+        self._planned: float | None = (
+            None  # when the next row is due, once it is waited for: whatever the speed then is
+        )
         self._timer: IDelayedCall | None = None
 
     def start(self) -> None:
         """Go on from where it stands: the row that comes next comes now."""
         if not self.is_running and not self.is_over:
             self.is_running = True
-            self._time = None
+            self._time = self._planned = None
             self._timer = self._clock.callLater(0, self._run)
 
     def stop(self) -> None:
@@ -115,11 +118,13 @@ class Player(Generic[T]):
 
     def _wait(self) -> float:
         """Return the seconds until the next row; from then on it is the one that the others are counted from."""
-        upcoming, speed, now = self._look(), self._speed(), self._clock.seconds()
-        if upcoming is None or self._time is None or not speed:
-            self._due = now
-            return 0.0
-        due = self._due + max(0, upcoming[0] - self._time) / _SECOND / float(speed)
+        upcoming, now, due = self._look(), self._clock.seconds(), self._planned
+        if due is None:
+            speed = self._speed()
+            if upcoming is None or self._time is None or not speed:
+                self._due = now
+                return 0.0
+            due = self._planned = self._due + max(0, upcoming[0] - self._time) / _SECOND / float(speed)
         if due - now <= _INSTANT:
-            self._due = due
+            self._due, self._planned = due, None
         return due - now

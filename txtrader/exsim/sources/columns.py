@@ -82,7 +82,7 @@ class Columns(Source):
 
     def rows(self) -> Iterator[tuple[int, PriceRow]]:
         interval = self.properties["interval"]
-        at = 0
+        at = length = 0
         lines = self._cells()
         present = next(lines, None)
         while present is not None:
@@ -92,12 +92,15 @@ class Columns(Source):
                 made = self.line(cells)
                 start = at if interval is not None else self._time(cells["time"])
                 if interval is not None:
-                    at += int(interval * _SECOND)
-                end = at if interval is not None or upcoming is None else self._time(upcoming[1]["time"])
+                    at += (length := int(interval * _SECOND))
+                elif upcoming is not None:
+                    length = max(
+                        0, self._time(upcoming[1]["time"]) - start
+                    )  # the last line is as long as the one before
             except (ValueError, InvalidOperation, ArithmeticError) as error:
                 raise InvalidArgument(f"{self._name}, line {number}: {error}", path="file") from None
             for n, row in enumerate(made):
-                yield start + max(0, end - start) * n // len(made), row
+                yield start + length * n // len(made), row
             present = upcoming
 
     def price(self, word: str) -> Decimal:

@@ -174,7 +174,7 @@ class Feed:
             self.venue.steer(self.listing.id, worth)
         if not quotes:
             return
-        size = self._size if self.source is None else self.source.properties["size"]
+        size = self._usual_size()
         for sign, price, quantity in ((1, row.bid, row.bid_size), (-1, row.offer, row.offer_size)):
             if price is None:
                 self._wanted[sign] = None
@@ -193,7 +193,7 @@ class Feed:
         if not self.listing.is_tradeable:
             market.publish_value(ticks)
             return
-        lots = self._lots(self._size if size is None else size)
+        lots = self._lots(self._usual_size() if size is None else size)
         if lots:
             best = market.book.best_bid
             market.report(ticks, lots, -1 if best is not None and ticks <= best else 1)
@@ -220,6 +220,13 @@ class Feed:
         rounding = ROUND_FLOOR if sign > 0 else ROUND_CEILING
         ticks = int((quote[0] / self.listing.tick).to_integral_value(rounding))
         return round_ticks(self.listing, ticks, sign), self._lots(quote[1])
+
+    def _usual_size(self) -> Decimal:
+        """Return the quantity of what comes without one."""
+        if self.source is None:
+            return self._size
+        size: Decimal = self.source.properties["size"]
+        return size
 
     def _lots(self, quantity: Decimal) -> int:
         return int(quantity / self.listing.step)
