@@ -336,8 +336,9 @@ def test_last_words_leave_before_the_connection_does():
 def test_a_cut_is_at_once_and_leaves_no_timer():
     room, far = far_room(latency_in=Fixed(seconds=1.0), latency_out=Fixed(seconds=1.0), computation=Fixed(seconds=1.0))
     room.run(4)
-    far.order("a", 10, "99.50")
-    room.run(0.5)
+    far.order("being dealt with", 10, "99.50")
+    room.run(1.5)
+    far.order("under way", 10, "99.50")
     assert room.endpoint.drop_connections() == 1
     room.run(0)
     assert far.lost_at is not None and room.endpoint.connections == []
@@ -365,6 +366,15 @@ def test_too_much_under_way_to_us_is_not_read_and_to_the_client_ends_it(monkeypa
         far.order(f"p{number}", 1, "99.50")
     room.run(0.1)
     assert far.lost_at is not None and room.endpoint.connections == []
+
+
+def test_what_an_application_asks_of_the_session_leaves_when_it_is_done():
+    room, far = far_room(computation=Fixed(seconds=0.02))
+    room.run(0.1)
+    room.endpoint.application.received = lambda connection, message: connection.session.refuse_type(message)
+    far.order("a", 10, "99.50")
+    room.run(0.1)
+    assert [(time, fields[35]) for time, fields in far.got][1:] == [(0.12, "j")]
 
 
 def test_a_bug_while_a_late_message_is_dealt_with_ends_that_client_alone(expected_failures):

@@ -16,6 +16,7 @@ from txtrader.exsim.crowd import Crowd
 from txtrader.exsim.errors import AlreadyExists, PluginError, Unsupported, WrongState
 from txtrader.exsim.sources import SOURCES, OutsideSource, PriceRow, Source, register_source
 from txtrader.model.order import OrderStatus, OrderType
+from txtrader.wire.itch import ItchMessage, encode
 
 D = Decimal
 SHARED = Path(os.environ.get("TXTRADER_SHARED", Path(__file__).parents[3] / "shared")) / "data"
@@ -129,7 +130,10 @@ def test_the_house_follows_a_reference_and_leaves_for_quotes():
 def test_a_busy_house_stops_and_comes_back():
     desk = Desk(has_house=True, activity="fast")
     desk.venue.watch(ACME.id, desk.eye)
+    for _ in range(200):
+        desk.clock.advance(0.02)
     desk.price(bid="149.50", offer="150.50")
+    desk.venue.set_activity(40)
     for _ in range(200):
         desk.clock.advance(0.02)
     assert desk.book() == ([("149.50", 100, 1)], [("150.50", 100, 1)])
@@ -229,6 +233,7 @@ def test_empty_sides_and_crossed_rows_quote_nothing_there(tmp_path):
     assert desk.book() == ([("100.00", 100, 1)], [])
     desk.crowd.step_source(ACME.id)
     assert desk.book() == ([], []) and desk.crowd.feed(ACME.id).status()["crossed"] == 1
+    assert desk.venue.stats(ACME.id).trades == 0, "the house does not trade with itself"
     desk.crowd.step_source(ACME.id)
     assert desk.book() == ([("100.00", 100, 1)], [("100.02", 100, 1)]), "rounded away from the market"
 
@@ -330,6 +335,39 @@ def test_a_lobster_file_quotes_its_best_levels_and_prints_its_trades():
     assert len(desk.prints()) == kinds.count("4") + kinds.count("5") > 98
 
 
+def test_an_itch_file_gives_its_best_prices_and_prints(tmp_path):
+    messages = [
+        ("R", {"stock": "IBM", "market": "Q", "status": "N", "lot": 100, "lots_only": "N", "classification": "C",
+               "sub_type": "Z", "authenticity": "P", "short": "N", "ipo": "N", "luld": "1", "etp": "N", "leverage": 0,
+               "inverse": "N"}),
+        ("A", {"reference": 1, "side": "B", "shares": 10, "stock": "IBM", "price": 990000}),
+        ("A", {"reference": 2, "side": "B", "shares": 20, "stock": "IBM", "price": 995000}),
+        ("F", {"reference": 3, "side": "S", "shares": 30, "stock": "IBM", "price": 1000000, "participant": "ABCD"}),
+        ("E", {"reference": 2, "shares": 5, "match": 1}),
+        ("X", {"reference": 2, "shares": 5}),
+        ("U", {"reference": 2, "new_reference": 4, "shares": 7, "price": 996000}),
+        ("C", {"reference": 4, "shares": 3, "match": 2, "printable": "N", "price": 996000}),
+        ("P", {"reference": 0, "side": "B", "shares": 8, "stock": "IBM", "price": 998000, "match": 3}),
+        ("D", {"reference": 99}),
+        ("D", {"reference": 4}),
+        ("D", {"reference": 3}),
+    ]  # fmt: skip
+    packed = [encode(ItchMessage(kind, 7, 0, n * SECOND, fields)) for n, (kind, fields) in enumerate(messages)]
+    (tmp_path / "day").write_bytes(b"".join(len(data).to_bytes(2, "big") + data for data in packed))
+    desk = Desk(tmp_path)
+    desk.venue.watch(ACME.id, desk.eye)
+    assert desk.attach("itch", file="day", stock="IBM", mode="maker")["available"] == 11
+    tops = []
+    while desk.crowd.step_source(ACME.id):
+        tops.append((*desk.book()[0], *desk.book()[1]))
+    bid, better, offer = ("99.00", 10, 1), ("99.50", 20, 1), ("100.00", 30, 1)
+    assert tops == [
+        (bid,), (better,), (better, offer), (("99.50", 15, 1), offer), (("99.50", 10, 1), offer), (bid, offer),
+        (("99.60", 7, 1), offer), (("99.60", 4, 1), offer), (("99.60", 4, 1), offer), (bid, offer), (bid,),
+    ]  # fmt: skip
+    assert desk.prints() == [("99.50", 5), ("99.80", 8)], "what is not printable is no print"
+
+
 @with_data
 def test_a_crossed_itch_file_gives_a_reference_and_prints():
     desk = Desk(SHARED / "itch")
@@ -413,6 +451,7 @@ def test_an_outside_source_is_pushed_while_it_runs(expected_failures):
     assert desk.crowd.stop_source(ACME.id) == 1 and Wire.opened == []
     wire.push(PriceRow(bid=D("11.00"), offer=D("11.10")))
     assert desk.book()[0] == [("10.00", 100, 1)], "what comes after the stop is dropped"
+    assert desk.reference() == D("10.05")
     desk.crowd.start_source(ACME.id)
     desk.crowd.stop()
     assert Wire.opened == []

@@ -13,7 +13,7 @@ from typing import Any
 
 from txtrader.errors import InvalidArgument, NotFound, TxTraderError
 from txtrader.exsim.bots import BOTS, Bot
-from txtrader.exsim.errors import AlreadyExists, PluginError, WrongState
+from txtrader.exsim.errors import AlreadyExists, PluginError, Unsupported, WrongState
 from txtrader.exsim.files import DataFolder
 from txtrader.exsim.records import Listing
 from txtrader.exsim.sources import SOURCES, PriceRow
@@ -52,6 +52,8 @@ class Crowd:
         if name in self._bots:
             raise AlreadyExists(f"there is a bot {name} already", path="name")
         listing = self._listing(listing_id)
+        if not listing.is_tradeable:
+            raise Unsupported(f"{listing.symbol} has no book to act on", path="listing_id")
         cls = BOTS.get(class_name)
         try:
             bot = cls(self.venue, name, listing, properties or {}, self._files)

@@ -88,7 +88,7 @@ class Normal(msgspec.Struct, frozen=True, kw_only=True, tag="normal", forbid_unk
         def draw() -> float:
             share = first + (last - first) * random.random()
             value = shape.inv_cdf(share) if 0.0 < share < 1.0 else self.mean
-            return min(max(value, self.low), self.high)
+            return min(max(value, self.low), self.high)  # the inverse is exact to the last bit but one
 
         return draw
 
@@ -175,7 +175,7 @@ class DelayLine(Generic[T]):
         self._deliver = deliver
         self._is_busy = is_busy
         self._held: deque[tuple[float, T]] = deque()
-        self._last = 0.0  # when the last one is due
+        self._last = 0.0  # when the last one put in is due
         self._timer: IDelayedCall | None = None
         self.set(model)
 
@@ -196,8 +196,7 @@ class DelayLine(Generic[T]):
         """Take a thing in."""
         now = self._clock.seconds()
         delay = self._draw()
-        begin = max(now, self._last) if self._is_busy else now
-        due = max(begin + delay, self._last)
+        due = (max(now, self._last) if self._is_busy else now) + delay
         if due - now <= _INSTANT and not self._held and self._timer is None:
             self._deliver(thing)
             return

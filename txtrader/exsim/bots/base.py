@@ -99,7 +99,11 @@ class Bot:
             self._session.close()
             self._session = None
         self.venue.tape.write("bot", self.name, "stop")
-        self.end()
+        try:
+            self.end()
+        except Exception as error:  # noqa: BLE001
+            # Its own last words failed: all that the venue needs has been done before them.
+            self._note_fault(error)
 
     def set(self, name: str, value: Any) -> tuple[Any, Any]:
         """Change a property; return the old and the new value.  It holds from the next action on."""
@@ -142,14 +146,13 @@ class Bot:
         return run
 
     def _fail(self, error: Exception) -> None:
+        self._note_fault(error)
+        self.stop()
+
+    def _note_fault(self, error: Exception) -> None:
         self.fault = f"{type(error).__name__}: {error}"
         self._log.failure("The bot {name} failed, and stops", name=self.name)
         self.venue.tape.write("bot_fault", self.name, self.fault)
-        try:
-            self.stop()
-        except Exception as second:  # noqa: BLE001
-            # Its own last words failed, too; everything else of `stop` has been done before them.
-            self.venue.tape.write("bot_fault", self.name, f"{type(second).__name__}: {second}")
 
     def later(self, seconds: Decimal | float, call: Callable[..., None], *args: Any) -> IDelayedCall:
         """Call on the venue's clock, unless the bot stops before."""
