@@ -102,8 +102,8 @@ class Eye(MarketListener):
 class Stage:
     """A venue on a clock of the test's own, with what a test needs to speak briefly."""
 
-    def __init__(self, *, cash=10**7, at=MONDAY_NOON, **options):
-        self.clock = Clock()
+    def __init__(self, *, cash=10**7, at=MONDAY_NOON, clock=None, **options):
+        self.clock = Clock() if clock is None else clock
         self.start = at
         listings = (ACME, BETA, FUTURE, PAIR)
         self.venue = Venue(

@@ -95,6 +95,9 @@ class Position:
 class Account:
     """One account.  `mark_of(listing)` values a holding; margin of an option also asks for its underlying's."""
 
+    is_public = True
+    """Participants may trade for it and see it; not so a bot's."""
+
     def __init__(
         self,
         name: str,
@@ -293,6 +296,16 @@ class Account:
             ledger={currency: money(amount) for currency, amount in sorted(self.cash.items())},
             exchange_rates={currency: self.rates[currency] for currency in sorted(self.cash)},
         )
+
+
+class BotAccount(Account):
+    """The account of a bot: it has no money to begin with, may owe as much as it likes, and is in nobody's list."""
+
+    is_public = False
+
+    def check_margin(self, listing: Listing, lots: int, sign: int) -> Refusal | None:
+        """Refuse nothing."""
+        return None
 
 
 def _to_cents(amount: Decimal) -> Decimal:

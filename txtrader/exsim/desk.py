@@ -20,6 +20,7 @@ from txtrader.exsim.charges import commission
 from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, to_lots, to_ticks, would_trade
 from txtrader.exsim.executions import Executions
 from txtrader.exsim.instruments import unlisted
+from txtrader.exsim.interception import Interception
 from txtrader.exsim.lifetimes import Lifetimes
 from txtrader.exsim.links import Links
 from txtrader.exsim.market import Market
@@ -34,6 +35,8 @@ __all__ = ["Desk", "set_life"]
 
 DONE_ORDERS_KEPT = 100_000
 """How many done orders can still be asked for, with their fills; older ones are forgotten."""
+DONE_BOT_ORDERS_KEPT = 1_000
+"""The same of bots, who make many and ask seldom: they are not to push out what participants did."""
 
 
 _KEPT_APART = Refusal(Reason.SELF_TRADE, "it would have traded with an order of its own account")
@@ -73,6 +76,8 @@ class Desk:
         self.orders: dict[int, Order] = {}
         self.live: dict[int, Order] = {}
         self._done: deque[int] = deque()
+        self._done_of_bots: deque[int] = deque()
+        self.interception = Interception(self)
         self.turns = Turns(self._elect, on_idle)
         self.executions = Executions(exec_prefix, now_ns, accounts, tell, tape)
 
@@ -86,12 +91,12 @@ class Desk:
             parent_id = terms.parent_id
             if parent_id is not None and parent_id < 0:
                 terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
-            made.append(self._make(owner, terms, now))
+            made.append(self.make(owner, terms, now))
         waiting = list(made)
 
         def accept() -> None:
             for order in waiting:
-                self._accept(order, known_accounts)
+                self.accept(order, known_accounts)
             for order in waiting:
                 if order.status is OrderStatus.NEW:
                     self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
@@ -99,7 +104,7 @@ class Desk:
         self.turns.run(None, accept)
         return made
 
-    def _make(self, owner: str, terms: Terms, now: int) -> Order:
+    def make(self, owner: str, terms: Terms, now: int) -> Order:
         number = self._next_number
         self._next_number += 1
         market = self.market_of(terms.listing_id)
@@ -129,7 +134,7 @@ class Desk:
         )
         return order
 
-    def _accept(self, order: Order, known_accounts: Sequence[str]) -> None:
+    def accept(self, order: Order, known_accounts: Sequence[str]) -> None:
         refusal = order.end or self._check(order, known_accounts)
         if refusal is not None:
             self._reject(order, refusal)
@@ -191,7 +196,7 @@ class Desk:
             order.parent = parent
         if not terms.is_held and order.parent is None and would_trade(market, terms, order.listing):
             return WOULD_TRADE
-        for screen in self.screens:
+        for screen in tuple(self.screens):
             refusal = screen(order)
             if refusal is not None:
                 return refusal
@@ -258,7 +263,7 @@ class Desk:
             if would_trade(market, order.terms, order.listing):  # it waited, or came with others
                 self.end(order, OrderStatus.CANCELED, WOULD_TRADE)
             else:
-                market.matching.enter(order)
+                self._enter(market, order)
         elif order.held == "trigger":
             if market.last is not None and market.triggers.is_reached(order, market.last):
                 self._elect(market, order)
@@ -279,7 +284,12 @@ class Desk:
         self.touch(order)
         self.tape.write("elect", order.id, order.stop_ticks, order.price)
         self.tell("order_activated", order)
-        market.matching.enter(order)
+        self._enter(market, order)
+
+    def _enter(self, market: Market, order: Order) -> None:
+        """Let an order meet the market, if nobody stands in its way."""
+        if self.interception.passes(order):
+            market.matching.enter(order)
 
     def activate(self, order: Order) -> None:
         """Let an order work that waited for its parent or for its release."""
@@ -398,9 +408,12 @@ class Desk:
 
     def _note_done(self, order: Order) -> None:
         """Remember a done order among the others, and forget the oldest beyond the bound."""
-        self._done.append(order.id)
-        if len(self._done) > DONE_ORDERS_KEPT:
-            oldest = self.orders.pop(self._done.popleft())
+        account = self.accounts.get(order.account)  # a rejected order may name one that there is not
+        is_bot = account is not None and not account.is_public
+        done, kept = (self._done_of_bots, DONE_BOT_ORDERS_KEPT) if is_bot else (self._done, DONE_ORDERS_KEPT)
+        done.append(order.id)
+        if len(done) > kept:
+            oldest = self.orders.pop(done.popleft())
             oldest.parent = None
             oldest.children.clear()
             self.executions.forget(oldest)

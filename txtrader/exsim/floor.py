@@ -21,7 +21,7 @@ from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Market
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
-from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource
+from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource, SteeredSource
 from txtrader.exsim.records import Listing, Reason, SelfTrade
 from txtrader.exsim.tape import Tape
 from txtrader.model.instrument import SecType
@@ -36,7 +36,7 @@ _OPTIONS = (SecType.OPTION, SecType.FUTURE_OPTION)
 class _Awake:
     """A market that is being looked at."""
 
-    __slots__ = ("house", "market", "next_open", "session", "timer")
+    __slots__ = ("has_house", "house", "market", "next_open", "session", "timer")
 
     def __init__(self, market: Market, house: House | None, session: Session, next_open: int) -> None:
         self.market = market
@@ -44,6 +44,7 @@ class _Awake:
         self.session = session
         self.next_open = next_open
         self.timer: IDelayedCall | None = None
+        self.has_house = True  # False while a source's own quotes stand in its place
 
 
 class Floor:
@@ -85,7 +86,7 @@ class Floor:
         self._on_drop = on_drop
         self._run = run
         self._on_day = on_day
-        self._sources: dict[int, PriceSource] = {}
+        self._sources: dict[int, SteeredSource] = {}
         self._histories: dict[int, History] = {}
         self._awake: dict[int, _Awake] = {}
         self._is_running = False
@@ -179,7 +180,7 @@ class Floor:
         history.follow(market, now)
 
     def _plan(self, awake: _Awake) -> None:
-        if self._activity.rate > 0 and awake.house is not None:
+        if self._activity.rate > 0 and awake.house is not None and awake.has_house:
             delay = awake.house.interval(self._activity)
             awake.timer = self._clock.callLater(delay, self._act, awake)
 
@@ -198,7 +199,7 @@ class Floor:
         if self._activity.rate > 0 or not self._has_house:
             return
         for awake in self._awake.values():
-            if awake.market.house_was_hit and awake.house is not None:
+            if awake.market.house_was_hit and awake.house is not None and awake.has_house:
                 awake.market.house_was_hit = False
                 self._run(awake.market, partial(awake.house.quote, self._now_ns(), is_frozen=True))
 
@@ -220,6 +221,47 @@ class Floor:
             self._day = day
             self._on_day()
 
+    def steer(self, listing_id: int, price: int | None) -> None:
+        """Say what a listing is worth (ticks; None: ask the path again); its house, if it has one, quotes anew."""
+        market = self.market(listing_id)
+        assert market is not None
+        source, now = self.source(market.listing), self._now_ns()
+        before = source.price_at(now)
+        source.steer(price, now)
+        awake = self._awake[listing_id]
+        house = awake.house
+        if source.price_at(now) != before and house is not None and awake.has_house and market.listing.is_tradeable:
+            self._run(market, partial(house.quote, now))
+
+    def set_house(self, listing_id: int, is_there: bool) -> None:
+        """Send the house out of one market, or let it come back."""
+        market = self.market(listing_id)
+        assert market is not None
+        awake = self._awake[listing_id]
+        if awake.has_house is is_there:
+            return
+        awake.has_house = is_there
+        house = awake.house
+        if house is None or not market.listing.is_tradeable:
+            return
+        if is_there:
+            self._run(market, partial(house.quote, self._now_ns()))
+            if self._is_running:
+                self._plan(awake)
+        else:
+            if awake.timer is not None:
+                awake.timer.cancel()
+                awake.timer = None
+            self._run(market, house.leave)
+
+    def path_ticks(self, listing: Listing, instant: int) -> int:
+        """Return what a listing's own path says, whatever is attached to it."""
+        return self.source(listing).base.price_at(instant)
+
+    def reference(self, listing: Listing) -> int:
+        """Return what a listing is worth now (ticks), by the source attached to it or else by its path."""
+        return self.source(listing).price_at(self._now_ns())
+
     # -- prices
 
     def schedule(self, listing: Listing) -> Schedule:
@@ -229,11 +271,11 @@ class Floor:
         """Return when a DAY order entered now ends: with the regular session that runs or comes next."""
         return self.schedule(listing).session_at(now).end
 
-    def source(self, listing: Listing) -> PriceSource:
+    def source(self, listing: Listing) -> SteeredSource:
         """Return where a listing's reference prices come from."""
         known = self._sources.get(listing.id)
         if known is None:
-            known = self._sources[listing.id] = self._make_source(listing)
+            known = self._sources[listing.id] = SteeredSource(self._make_source(listing))
         return known
 
     def _make_source(self, listing: Listing) -> PriceSource:
@@ -279,7 +321,7 @@ class Floor:
         listing = self._instruments.get(listing_id)
         if listing is None or listing.sectype not in _OPTIONS:
             return None
-        source = self.source(listing)
+        source = self.source(listing).base
         assert isinstance(source, OptionSource)
         return source.greeks_at(self._now_ns())
 
@@ -287,7 +329,7 @@ class Floor:
         listing = self._instruments.get(listing_id)
         if listing is None or listing.sectype not in _OPTIONS:
             return 0.0
-        source = self.source(listing)
+        source = self.source(listing).base
         assert isinstance(source, OptionSource)
         return source.years_at(self._now_ns())
 

@@ -71,6 +71,15 @@ class House:
         self._fill_up(self._bids, 1, bids)
         self._fill_up(self._asks, -1, asks)
 
+    def leave(self) -> None:
+        """Take everything of the house out of the book."""
+        self._withdraw(self._bids, [])
+        self._withdraw(self._asks, [])
+        for order in self._noise:
+            if order.level is not None:
+                self._market.cancel_house(order)
+        self._noise.clear()
+
     def act(self, now: int) -> None:
         """Do one thing: quote anew, then trade, join the book, or leave it."""
         if not self._market.listing.is_tradeable:

@@ -150,6 +150,32 @@ class Market:
         self.tape.write("value", self.listing.id, self._number, price)
         self._tell_print(now, price, 0, 1)
 
+    def report(self, price: int, lots: int, sign: int) -> None:
+        """Print a trade of others elsewhere, as a feed reports it: no order of this book takes part.
+
+        It counts like any trade: for last, volume, and the orders that wait for a price.
+        """
+        self._number += 1
+        now = self._now_ns()
+        self._take_price(price, now)
+        self._count(price, lots)
+        self.prints.append((now, price, lots, sign, self._number))
+        self.tape.write("report", self.listing.id, self._number, price, lots, sign)
+        self._tell_print(now, price, lots, sign)
+
+    def _count(self, price: int, lots: int) -> None:
+        """Take a trade into the session's figures, and into what elects waiting orders."""
+        self.last_lots = lots
+        self.volume += lots
+        self.turnover += price * lots
+        self.trades += 1
+        if self._traded_low is None:
+            self._traded_low = self._traded_high = price
+        elif price < self._traded_low:
+            self._traded_low = price
+        elif price > self._traded_high:
+            self._traded_high = price
+
     def _take_price(self, price: int, now: int) -> None:
         self.last = price
         self.last_time = now
@@ -172,16 +198,7 @@ class Market:
         self._number += 1
         now = self._now_ns()
         self._take_price(price, now)
-        self.last_lots = quantity
-        self.volume += quantity
-        self.turnover += price * quantity
-        self.trades += 1
-        if self._traded_low is None:
-            self._traded_low = self._traded_high = price
-        elif price < self._traded_low:
-            self._traded_low = price
-        elif price > self._traded_high:
-            self._traded_high = price
+        self._count(price, quantity)
         sign = aggressor.sign
         self.prints.append((now, price, quantity, sign, self._number))
         self.tape.write("match", self.listing.id, self._number, price, quantity, aggressor.number, resting.number)

@@ -63,13 +63,14 @@ class Session:
 
 
 class Participants:
-    """The open sessions by owner, and the observers, who hear of everybody's orders but the house's."""
+    """The open sessions by owner, and the observers, who hear of everybody's orders but the house's and its bots'."""
 
     _log = Logger()
 
     def __init__(self) -> None:
         self._sessions: dict[str, list[Session]] = {}
         self._observers: list[OrderListener] = []
+        self._unobserved: set[str] = set()  # accounts; asked only, never walked
 
     def join(self, session: Session) -> None:
         """Take in a new session."""
@@ -91,11 +92,17 @@ class Participants:
         if listener in self._observers:
             self._observers.remove(listener)
 
+    def hide(self, account: str) -> None:
+        """Tell observers nothing of an account."""
+        self._unobserved.add(account)
+
     def tell(self, name: str, order: Order, *facts: Any) -> None:
         """Tell a fact about an order to its owner's sessions, then to the observers."""
         about_order = name != "holding_changed"
         own = [session.listener for session in self._sessions.get(order.owner, ()) if session.listener is not None]
-        for listener in own + self._observers:
+        if order.account not in self._unobserved:
+            own += self._observers
+        for listener in own:
             self._call(getattr(listener, name), *((order, *facts) if about_order else facts))
 
     def tell_accounts(self, accounts: Iterable[str]) -> None:
@@ -105,7 +112,7 @@ class Participants:
             for session in sessions:
                 if session.listener is not None and account in session.accounts:
                     self._call(session.listener.account_changed, account)
-            for observer in tuple(self._observers):
+            for observer in tuple(self._observers) if account not in self._unobserved else ():
                 self._call(observer.account_changed, account)
 
     def _call(self, call: Callable[..., None], *facts: Any) -> None:

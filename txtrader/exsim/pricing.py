@@ -13,7 +13,7 @@ from txtrader.exsim.daily import DailyBar
 from txtrader.exsim.hours import SECOND
 from txtrader.exsim.path import Piece, PricePath
 
-__all__ = ["Greeks", "OptionSource", "PathSource", "PriceSource", "implied_volatility", "model"]
+__all__ = ["Greeks", "OptionSource", "PathSource", "PriceSource", "SteeredSource", "implied_volatility", "model"]
 
 _YEAR = 365 * 86400 * SECOND
 RATE = 0.03
@@ -40,6 +40,29 @@ class PathSource:
 
     def day(self, day: date) -> DailyBar:
         return self._path.daily.bar(day)
+
+
+class SteeredSource:
+    """A source that may be steered: from then on the price is what it was told last; the past stays as it was."""
+
+    def __init__(self, base: PriceSource) -> None:
+        self.base = base
+        self.pieces = base.pieces
+        self.day = base.day
+        self.price: int | None = None
+        self._since = 0
+
+    def price_at(self, instant: int) -> int:
+        """Return the price (ticks) at an instant."""
+        if self.price is not None and instant >= self._since:
+            return self.price
+        return self.base.price_at(instant)
+
+    def steer(self, price: int | None, now: int) -> None:
+        """Take a price (ticks) that holds from now on; None gives the reins back to the path."""
+        if self.price is None:
+            self._since = now
+        self.price = price
 
 
 class Greeks(msgspec.Struct, frozen=True, kw_only=True):

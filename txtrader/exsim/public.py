@@ -57,6 +57,15 @@ class PublicData:
         """Return the price at which the venue values the listing now."""
         return self._floor.mark(self._listing(listing_id))
 
+    def reference(self, listing_id: int) -> Decimal:
+        """Return what the listing is worth by its source of prices, whatever it traded at last."""
+        listing = self._listing(listing_id)
+        return self._floor.reference(listing) * listing.tick
+
+    def path_ticks(self, listing_id: int, instant: int) -> int:
+        """Return the price, in ticks, that the listing's own path has at an instant."""
+        return self._floor.path_ticks(self._listing(listing_id), instant)
+
     def greeks(self, listing_id: int) -> Greeks | None:
         """Return an option's model values now; None for anything else."""
         return self._floor.greeks(listing_id)

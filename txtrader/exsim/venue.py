@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from twisted.internet.interfaces import IReactorTime
 
-from txtrader.exsim.accounts import Account, Rates
+from txtrader.exsim.accounts import Account, BotAccount, Rates
 from txtrader.exsim.amend import Amendments
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
@@ -21,8 +21,9 @@ from txtrader.exsim.entry import check_terms, to_lots, to_ticks
 from txtrader.exsim.floor import Floor
 from txtrader.exsim.house import ACTIVITIES, Activity
 from txtrader.exsim.instruments import InstrumentMaster
+from txtrader.exsim.interception import Interception
 from txtrader.exsim.listeners import OrderListener
-from txtrader.exsim.market import Watch
+from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.memory import Memory
 from txtrader.exsim.orders import Order
 from txtrader.exsim.participants import Participants, Session
@@ -190,7 +191,7 @@ class Venue(PublicData):
             )
 
     def add_observer(self, listener: OrderListener) -> None:
-        """Tell `listener` all facts of all participants but the house (drop copy, account streams)."""
+        """Tell `listener` all facts of all participants but the house and its bots (drop copy, account streams)."""
         self._participants.add_observer(listener)
 
     def remove_observer(self, listener: OrderListener) -> None:
@@ -253,12 +254,14 @@ class Venue(PublicData):
         listing_id: int | None = None,
         side: Side | None = None,
     ) -> int:
-        """Cancel all live orders that fit; return how many.  The house's orders are never among them."""
+        """Cancel all live orders that fit; return how many.
+
+        The house's orders are never among them, those of bots only where owner or account is named.
+        """
         return self._mass_cancel(
             Refusal(Reason.USER, "canceled with all others"),
             lambda order: (
-                (owner is None or order.owner == owner)
-                and (account is None or order.account == account)
+                self._fits(order, owner, account)
                 and (listing_id is None or order.listing.id == listing_id)
                 and (side is None or order.sign == side.sign)
             ),
@@ -328,23 +331,27 @@ class Venue(PublicData):
         return self._desk.executions.get(exec_id)
 
     def live_orders(self, *, owner: str | None = None, account: str | None = None) -> list[Order]:
-        """List live orders of all participants but the house, by id."""
-        return _of(list(self._desk.live.values()), owner, account)
+        """List live orders by id; those of bots only where owner or account is named, those of the house never."""
+        return [order for order in self._desk.live.values() if self._fits(order, owner, account)]
 
     def completed_orders(self, *, owner: str | None = None, account: str | None = None) -> list[Order]:
-        """List done orders (filled, canceled, rejected, expired), by id."""
-        return _of([order for order in self._desk.orders.values() if not order.is_open], owner, account)
+        """List done orders (filled, canceled, rejected, expired), by id; of bots as in `live_orders`."""
+        return [
+            order for order in self._desk.orders.values() if not order.is_open and self._fits(order, owner, account)
+        ]
 
     def fills(
         self, *, owner: str | None = None, account: str | None = None, since: int = 0, listing_id: int | None = None
     ) -> list[Fill]:
-        """List the fills that stand (a corrected one in its last form, a busted one not), oldest first."""
+        """List the fills that stand (a corrected one in its last form, a busted one not), oldest first.
+
+        Those of bots are listed only where owner or account is named.
+        """
         return [
             fill
             for fill in self._desk.executions.standing()
             if fill.time >= since
-            and (owner is None or fill.owner == owner)
-            and (account is None or fill.account == account)
+            and self._fits(fill, owner, account)
             and (listing_id is None or fill.listing_id == listing_id)
         ]
 
@@ -417,6 +424,11 @@ class Venue(PublicData):
         self._desk.screens.append(screen)
         return lambda: self._desk.screens.remove(screen)
 
+    @property
+    def interception(self) -> Interception:
+        """Who stands between orders and the market: see there."""
+        return self._desk.interception
+
     def end_of_day(self) -> int:
         """Expire the DAY orders of every book; return how many."""
         return self._desk.expire_day_orders()
@@ -424,8 +436,24 @@ class Venue(PublicData):
     # -- accounts
 
     def accounts(self) -> tuple[str, ...]:
-        """Return the names of all accounts."""
-        return tuple(self._accounts)
+        """Return the names of all accounts but those of bots."""
+        return tuple(name for name, account in self._accounts.items() if account.is_public)
+
+    def open_bot_account(self, name: str) -> Account:
+        """Return the account of a bot, made when it is first asked for; ValueError if a participant has that name."""
+        account = self._accounts.get(name)
+        if account is None:
+            account = BotAccount(name, self.rates, {}, self._mark_listing, self._under_mark)
+            self._accounts[name] = account
+            self._participants.hide(name)
+        elif account.is_public:
+            raise ValueError(f"{name} is a participant's account")
+        return account
+
+    def is_bots(self, account: str) -> bool:
+        """Tell whether an account is a bot's."""
+        known = self._accounts.get(account)
+        return known is not None and not known.is_public
 
     def open_account(self, name: str, cash: Decimal = ENDLESS) -> None:
         """Open an account with so much cash in the base currency; one that is open stays as it is."""
@@ -439,7 +467,7 @@ class Venue(PublicData):
 
     def holdings(self, account: str | None = None) -> list[Holding]:
         """List what accounts hold; of one that is named also what it closed today (quantity 0)."""
-        names = list(self._accounts) if account is None else [account]
+        names = self.accounts() if account is None else (account,)
         found = []
         for name in names:
             owner = self._accounts[name]
@@ -457,7 +485,30 @@ class Venue(PublicData):
         for account in self._accounts.values():
             account.begin_day()
 
+    # -- the house
+
+    def in_turn(self, listing_id: int, action: Callable[[Market], None]) -> None:
+        """Process `action` on a market as one message: what it changes is published once, after it."""
+        market = self._market(listing_id)
+        self._desk.turns.run(market, lambda: action(market))
+
+    def steer(self, listing_id: int, price: Decimal | None) -> None:
+        """Say what a listing is worth from now on, to the nearest tick; None gives it back to its path."""
+        listing = self._listing(listing_id)
+        self._floor.steer(listing_id, None if price is None else round(price / listing.tick))
+
+    def set_house(self, listing_id: int, is_there: bool) -> None:
+        """Send the house out of one market, or let it come back; where there is none nothing happens."""
+        self._market(listing_id)
+        self._floor.set_house(listing_id, is_there)
+
     # -- inside
+
+    def _fits(self, fact: Order | Fill, owner: str | None, account: str | None) -> bool:
+        """Tell whether an order or fill is of this owner and account; nobody named leaves out the bots."""
+        if owner is None and account is None:
+            return not self.is_bots(fact.account)
+        return (owner is None or fact.owner == owner) and (account is None or fact.account == account)
 
     def _mark_listing(self, listing: Listing) -> Decimal:
         return self._floor.mark(listing)
@@ -465,14 +516,6 @@ class Venue(PublicData):
     def _under_mark(self, listing: Listing) -> Decimal:
         under = self.instruments.get(listing.under_id) if listing.under_id is not None else None
         return self._floor.mark(under) if under is not None else ZERO
-
-
-def _of(orders: list[Order], owner: str | None, account: str | None) -> list[Order]:
-    return [
-        order
-        for order in orders
-        if (owner is None or order.owner == owner) and (account is None or order.account == account)
-    ]
 
 
 def _cents(amount: Decimal) -> Decimal:

@@ -134,11 +134,7 @@ class SessionProtocol(Protocol):
             return
         self._write()
         self._end()
-        if self.outbound is not None:
-            self.outbound.close()
-        else:
-            self.transport.loseConnection()
-            self._linger = self._clock.callLater(_LINGER, self._abort)
+        self._hang_up()
 
     def abort(self) -> None:
         """Close at once; no more events come, `on_lost` does."""
@@ -271,12 +267,23 @@ class SessionProtocol(Protocol):
         if self._is_ending or not self.connected:
             return
         data = self.session.data_to_send()
-        if not data:
-            return
+        if data:
+            self._emit(data)
+
+    def _emit(self, data: bytes) -> None:
+        """Give bytes to the transport; a subclass may do it later."""
         if self.outbound is not None:
             self.outbound.write(data)
         else:
             write_eagerly(self.transport, data)
+
+    def _hang_up(self) -> None:
+        """Close the transport behind all that was emitted; a subclass may do it later."""
+        if self.outbound is not None:
+            self.outbound.close()
+        elif self.transport is not None:
+            self.transport.loseConnection()
+            self._linger = self._clock.callLater(_LINGER, self._abort)
 
     def _schedule(self) -> None:
         """Have the session woken at its deadline; a timer that is early is left, it looks again when it fires."""

@@ -13,9 +13,11 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.exsim.endpoints.delayed_pump import DelayedPump, Latencies
 from txtrader.exsim.endpoints.fix.fault_controls import FaultControls
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
+from txtrader.exsim.latency import AT_ONCE, Latency
 from txtrader.net.fix_store import FileStore, file_name_of
 from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
@@ -31,8 +33,10 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `sender` is our CompID.  `versions` are the BeginStrings that are taken, all that are known by default.  `targets`
     are those that may log on, by BeginString (an empty mapping: anybody), with their password where that is checked.
-    `session` is what each of them gets.  Numbers and sent messages are kept in
-    `store_folder`, a file for each identity; without it they live as long as the endpoint.
+    `session` is what each of them gets.  Numbers and sent messages are kept in `store_folder`, a file for each
+    identity; without it they live as long as the endpoint.  `latency_in` and `latency_out` are how long bytes are under
+    way to us and from us, `computation` how long each message is being dealt with, one after the other; draws come from
+    generators named after `seed` and the number of the connection.
     """
 
     sender: str = "EXSIM"
@@ -42,6 +46,10 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 256
     max_identities: int = 1_000
     store_folder: str | None = None
+    latency_in: Latency = AT_ONCE
+    latency_out: Latency = AT_ONCE
+    computation: Latency = AT_ONCE
+    seed: int = 1
 
 
 class Application(Protocol):
@@ -63,8 +71,18 @@ class FixConnection:
     def __init__(self, endpoint: FixEndpoint) -> None:
         self.endpoint = endpoint
         self.session: FixSession = endpoint.make_session(endpoint.now_ns, identify=self._identify)
-        self.pump = Pump(
-            self.session, endpoint.reactor, on_event=self._event, on_lost=self._lost, attach=endpoint.pool.attach
+        options = endpoint.options
+        endpoint.made += 1
+        self.pump = DelayedPump(
+            self.session,
+            endpoint.reactor,
+            on_event=self._event,
+            on_lost=self._lost,
+            name=f"{options.seed}|latency|{endpoint.made}",
+            latencies=Latencies(
+                inbound=options.latency_in, outbound=options.latency_out, computation=options.computation
+            ),
+            attach=endpoint.pool.attach,
         )
         self.session.spoil = self._spoil
         if endpoint.is_silent:
@@ -76,6 +94,19 @@ class FixConnection:
     def identity(self) -> Identity | None:
         """Who this is, None before the logon."""
         return self.session.identity
+
+    def set_latency(
+        self,
+        *,
+        latency_in: Latency | None = None,
+        latency_out: Latency | None = None,
+        computation: Latency | None = None,
+    ) -> None:
+        """Change how long things take from now on; what is under way arrives as it would have, and first."""
+        pump = self.pump
+        for line, model in ((pump.inbound, latency_in), (pump.outgoing, latency_out), (pump.work, computation)):
+            if model is not None:
+                line.set(model)
 
     client_id = None  # rules of this wire go by message type alone
 
@@ -202,6 +233,7 @@ class FixEndpoint(FaultControls):
         self.connections: list[FixConnection] = []
         self.by_identity: dict[Identity, FixConnection] = {}
         self.sessions = 0
+        self.made = 0  # connections so far
         self.faults = Faults(reactor)
         self.is_silent = False
         self.garbled = 0

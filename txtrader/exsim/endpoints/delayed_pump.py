@@ -1,0 +1,154 @@
+"""A pump with latency: bytes are under way for a while in both directions, and each event takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any, cast
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from txtrader.exsim.latency import AT_ONCE, DelayLine, Latency
+from txtrader.net.outbound import Outbound
+from txtrader.net.pump import Pump
+from txtrader.wire.session import Session
+
+__all__ = ["DelayedPump", "Latencies"]
+
+_MOST_IN = 1 << 20  # bytes under way to us; then we read no more, as a window that is full
+_MOST_OUT = 8 << 20  # bytes under way to the peer; more than that nobody meant to delay
+
+
+class Latencies(msgspec.Struct, frozen=True, kw_only=True):
+    """The models of one connection: bytes that come, bytes that go, and the time that each event takes."""
+
+    inbound: Latency = AT_ONCE
+    outbound: Latency = AT_ONCE
+    computation: Latency = AT_ONCE
+
+
+class _End:
+    """The end of a direction, behind its last bytes or events."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: Failure) -> None:
+        self.reason = reason
+
+
+class DelayedPump(Pump):
+    """A Pump with three delay lines, each drawing from a generator named after `name`.
+
+    A peer's end arrives behind its last bytes, and ours leaves behind our last ones; `abort` forgets what is under way.
+    Without latency nothing is held, and everything happens as in a Pump.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        session: Session[Any, Any],
+        clock: IReactorTime,
+        on_event: Callable[[Any], None],
+        on_lost: Callable[[Failure], None],
+        *,
+        name: str,
+        latencies: Latencies,
+        attach: Callable[[Any], Outbound] | None = None,
+    ) -> None:
+        super().__init__(session, clock, self._queue_event, self._queue_end, attach=attach)
+        self._handle = on_event
+        self._handle_end = on_lost
+        self._is_gone = False
+        self._is_cut = False
+        self._bytes_in = self._bytes_out = 0
+        self._is_full = False
+        self.inbound: DelayLine[bytes | _End] = DelayLine(clock, latencies.inbound, Random(f"{name}|in"), self._arrived)
+        self.outgoing: DelayLine[bytes | None] = DelayLine(clock, latencies.outbound, Random(f"{name}|out"), self._left)
+        self.work: DelayLine[Any] = DelayLine(
+            clock, latencies.computation, Random(f"{name}|computation"), self._dealt_with, is_busy=True
+        )
+
+    # -- in
+
+    def dataReceived(self, data: bytes) -> None:
+        self._bytes_in += len(data)
+        self.inbound.put(data)
+        if self._bytes_in > _MOST_IN and not self._is_full and not self._is_gone:
+            self._is_full = True
+            cast(Any, self.transport).pauseProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._is_gone = True
+        self.outgoing.clear()
+        if self._is_ending:  # nobody wants to hear the rest
+            self.inbound.clear()
+            super().connectionLost(reason)
+        else:
+            self.inbound.put(_End(reason))
+
+    def _arrived(self, thing: bytes | _End) -> None:
+        if isinstance(thing, _End):
+            super().connectionLost(thing.reason)
+            return
+        self._bytes_in -= len(thing)
+        if self._is_full and self._bytes_in <= _MOST_IN // 2:
+            self._is_full = False
+            if not self._is_gone and not self._is_paused:
+                cast(Any, self.transport).resumeProducing()
+        super().dataReceived(thing)
+
+    # -- events
+
+    def _queue_event(self, event: Any) -> None:
+        self.work.put(event)
+
+    def _queue_end(self, reason: Failure) -> None:
+        if self._is_cut:
+            self._handle_end(reason)
+        else:
+            self.work.put(_End(reason))
+
+    def _dealt_with(self, event: Any) -> None:
+        if isinstance(event, _End):
+            self._guard(partial(self._handle_end, event.reason))
+        elif self._is_pulling:  # at once: who pulls looks after faults, and writes
+            self._handle(event)
+        else:
+            self._guard(partial(self._handle, event))
+            if self.is_connected:
+                self.flush()
+
+    # -- out
+
+    def _emit(self, data: bytes) -> None:
+        if self._is_gone:
+            return
+        self._bytes_out += len(data)
+        if self._bytes_out > _MOST_OUT:
+            self._log.warn("more than {most} bytes are under way to a client: it goes", most=_MOST_OUT)
+            self.abort()
+            return
+        self.outgoing.put(data)
+
+    def _hang_up(self) -> None:
+        self.outgoing.put(None)
+
+    def _left(self, data: bytes | None) -> None:
+        if data is None:
+            super()._hang_up()
+            return
+        self._bytes_out -= len(data)
+        super()._emit(data)
+
+    def abort(self) -> None:
+        """Close at once; what is under way in either direction is lost, and so are events that wait."""
+        self._is_cut = True
+        for line in (self.inbound, self.outgoing, self.work):
+            line.clear()
+        super().abort()
