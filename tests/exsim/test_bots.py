@@ -260,6 +260,37 @@ def test_noise_and_makers_keep_a_book_uncrossed_and_conserved_over_thousands_of_
     crew.assert_conserved()
 
 
+def test_a_trade_with_a_bot_can_be_busted_and_corrected_long_after():
+    crew = Crew()
+    crew.bot("auto_fill", "f1", account=A)
+    first, second = crew.buy(10, "100.00"), crew.sell(7, "100.00", account=A)
+    crew.bot("noise", "noise", rate="500", aggressive="0.5")
+    crew.run(10)
+    assert len(crew.venue._desk.orders) < 1_100
+    crew.venue.bust(crew.venue.fills()[0].exec_id)
+    crew.venue.correct(crew.venue.fills()[0].exec_id, price=D("99.00"))
+    assert (first.filled, second.average_price) == (0, D("99.00"))
+    assert crew.crowd.bot("f1").held_lots() == 7
+    crew.assert_conserved()
+
+
+def test_over_a_restart_participants_keep_what_they_did_with_bots(tmp_path):
+    path = str(tmp_path / "state")
+    crew = Crew(state_path=path)
+    crew.bot("auto_fill", account=A)
+    crew.bot("maker", "m1")
+    crew.buy(10, "100.00")
+    resting = crew.buy(5, "1.00", account=B)
+    crew.crowd.stop()
+    crew.venue.stop()
+    again = Crew(state_path=path)
+    assert [(holding.account, holding.quantity) for holding in again.venue.holdings()] == [(A, 10)]
+    assert [order.id for order in again.venue.live_orders()] == [resting.id]
+    assert again.venue.live_orders(owner="bot|m1") == [] and len(again.venue.fills()) == 1
+    assert again.bot("auto_fill").held_lots() == 0, "a bot begins anew"
+    again.venue.stop()
+
+
 def test_a_maker_leans_against_what_it_holds():
     crew = Crew()
     crew.crowd.feed(ACME.id)

@@ -359,6 +359,9 @@ def test_too_much_under_way_to_us_is_not_read_and_to_the_client_ends_it(monkeypa
     room.run(0.1)
     (connection,) = room.endpoint.connections
     assert connection.pump.transport.is_paused and len(connection.pump.inbound) < 10
+    connection.pump.pause()
+    connection.pump.resume()
+    assert connection.pump.transport.is_paused, "nobody else opens what is full"
     room.run(5)
     assert len(room.venue.live_orders()) == 20 and not connection.pump.transport.is_paused
     connection.set_latency(latency_in=AT_ONCE, latency_out=Fixed(seconds=60.0))
@@ -366,6 +369,29 @@ def test_too_much_under_way_to_us_is_not_read_and_to_the_client_ends_it(monkeypa
         far.order(f"p{number}", 1, "99.50")
     room.run(0.1)
     assert far.lost_at is not None and room.endpoint.connections == []
+
+
+def test_a_client_that_is_faster_than_we_can_deal_with_it_waits(monkeypatch):
+    monkeypatch.setattr("txtrader.exsim.endpoints.delayed_pump._MOST_EVENTS", 4)
+    room, far = far_room(computation=Fixed(seconds=0.1))
+    room.run(0.2)
+    (connection,) = room.endpoint.connections
+    pump = connection.pump
+    for number in range(30):
+        far.order(f"o{number}", 1, "99.50")
+        if number % 10 == 9:
+            room.run(0.01)
+            assert len(pump.work) == 4 and pump.transport.is_paused
+    room.endpoint.go_silent()
+    room.run(1)
+    assert pump.transport.is_paused and len(room.venue.live_orders()) == 4, "silence is not ended by having time again"
+    room.endpoint.go_silent(False)
+    most = 0
+    for _ in range(60):
+        room.run(0.1)
+        most = max(most, len(pump.work))
+    assert [order.client_order_id for order in room.venue.live_orders()] == [f"o{number}" for number in range(30)]
+    assert most <= 4 and not pump.transport.is_paused
 
 
 def test_what_an_application_asks_of_the_session_leaves_when_it_is_done():

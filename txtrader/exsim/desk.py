@@ -407,16 +407,29 @@ class Desk:
         self._note_done(order)
 
     def _note_done(self, order: Order) -> None:
-        """Remember a done order among the others, and forget the oldest beyond the bound."""
+        """Remember a done order among the others, and forget the oldest beyond the bound.
+
+        A bot's order that traded with a participant is kept as long as a participant's: the trade may be busted.
+        """
         account = self.accounts.get(order.account)  # a rejected order may name one that there is not
-        is_bot = account is not None and not account.is_public
-        done, kept = (self._done_of_bots, DONE_BOT_ORDERS_KEPT) if is_bot else (self._done, DONE_ORDERS_KEPT)
-        done.append(order.id)
-        if len(done) > kept:
-            oldest = self.orders.pop(done.popleft())
-            oldest.parent = None
-            oldest.children.clear()
-            self.executions.forget(oldest)
+        if account is None or account.is_public:
+            self._done.append(order.id)
+        else:
+            self._done_of_bots.append(order.id)
+            if len(self._done_of_bots) > DONE_BOT_ORDERS_KEPT:
+                oldest = self._done_of_bots.popleft()
+                if self.executions.met_public(self.orders[oldest]):
+                    self._done.append(oldest)
+                else:
+                    self._forget_done(oldest)
+        if len(self._done) > DONE_ORDERS_KEPT:
+            self._forget_done(self._done.popleft())
+
+    def _forget_done(self, order_id: int) -> None:
+        oldest = self.orders.pop(order_id)
+        oldest.parent = None
+        oldest.children.clear()
+        self.executions.forget(oldest)
 
     def touch(self, order: Order) -> None:
         order.update_time = self.now_ns()

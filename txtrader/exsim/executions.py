@@ -119,6 +119,17 @@ class Executions:
             if fill is not None:
                 self._matches.pop((fill.listing_id, fill.match_id), None)
 
+    def met_public(self, order: Order) -> bool:
+        """Tell whether an order traded with a public account, by the fills in force."""
+        for exec_id in order.exec_ids:
+            fill = self._standing.get(exec_id)
+            if fill is None:
+                continue
+            for other in self._matches.get((fill.listing_id, fill.match_id), ()):
+                if self._accounts[self._standing[other].account].is_public:
+                    return True
+        return False
+
     def standing(self) -> list[Fill]:
         """Return the fills in force, oldest first by their first revision."""
         return list(self._standing.values())

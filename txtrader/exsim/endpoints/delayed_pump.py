@@ -21,6 +21,7 @@ from txtrader.wire.session import Session
 __all__ = ["DelayedPump", "Latencies"]
 
 _MOST_IN = 1 << 20  # bytes under way to us; then we read no more, as a window that is full
+_MOST_EVENTS = 1000  # that wait to be dealt with; then no more are taken in, and soon no more read
 _MOST_OUT = 8 << 20  # bytes under way to the peer; more than that nobody meant to delay
 
 
@@ -67,7 +68,9 @@ class DelayedPump(Pump):
         self._is_gone = False
         self._is_cut = False
         self._bytes_in = self._bytes_out = 0
-        self._is_full = False
+        self._is_full = False  # enough bytes are under way to us
+        self._is_swamped = False  # enough events wait
+        self._is_held = False  # by the owner
         self.inbound: DelayLine[bytes | _End] = DelayLine(clock, latencies.inbound, Random(f"{name}|in"), self._arrived)
         self.outgoing: DelayLine[bytes | None] = DelayLine(clock, latencies.outbound, Random(f"{name}|out"), self._left)
         self.work: DelayLine[Any] = DelayLine(
@@ -103,10 +106,31 @@ class DelayedPump(Pump):
                 cast(Any, self.transport).resumeProducing()
         super().dataReceived(thing)
 
+    def pause(self) -> None:
+        """Deliver no events and read no more until `resume`."""
+        self._is_held = True
+        super().pause()
+
+    def resume(self) -> None:
+        """Deliver events again, as soon as nothing else stands in the way."""
+        self._is_held = False
+        self._open_up()
+
+    def _open_up(self) -> None:
+        """Read on, unless somebody wants otherwise."""
+        if self._is_held or self._is_swamped:
+            return
+        super().resume()
+        if self._is_full and not self._is_gone:
+            cast(Any, self.transport).pauseProducing()
+
     # -- events
 
     def _queue_event(self, event: Any) -> None:
         self.work.put(event)
+        if len(self.work) >= _MOST_EVENTS:
+            self._is_swamped = True
+            super().pause()
 
     def _queue_end(self, reason: Failure) -> None:
         if self._is_cut:
@@ -123,6 +147,9 @@ class DelayedPump(Pump):
             self._guard(partial(self._handle, event))
             if self.is_connected:
                 self.flush()
+        if self._is_swamped and len(self.work) <= _MOST_EVENTS // 2:
+            self._is_swamped = False
+            self._open_up()
 
     # -- out
 
