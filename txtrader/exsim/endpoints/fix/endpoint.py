@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -14,15 +15,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.exsim.endpoints.fix.fault_controls import FaultControls
+from txtrader.exsim.endpoints.fix.owners import owner_of
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.net.fix_store import FileStore, file_name_of
-from txtrader.net.outbound import OutboundPool
+from txtrader.net.outbound import Outbound, OutboundPool
 from txtrader.net.pump import Pump
 from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions
 from txtrader.wire.fix.store import MemoryStore, Store
 
-__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions"]
+if TYPE_CHECKING:
+    from txtrader.exsim.policies.doors import Door
+
+__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions", "Sent"]
 
 
 class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +65,9 @@ class FixConnection:
     def __init__(self, endpoint: FixEndpoint) -> None:
         self.endpoint = endpoint
         self.session = FixSession(endpoint.now_ns, identify=self._identify)
-        self.pump = Pump(
-            self.session, endpoint.reactor, on_event=self._event, on_lost=self._lost, attach=endpoint.pool.attach
-        )
+        self.pump = Pump(self.session, endpoint.reactor, on_event=self._event, on_lost=self._lost, attach=self._attach)
         self.session.spoil = self._spoil
+        self.spoils: deque[Callable[[bytes], bytes]] = deque()
         if endpoint.is_silent:
             self.pump.pause()
         self._holds: Identity | None = None
@@ -81,9 +85,9 @@ class FixConnection:
         if self.endpoint.faults.is_quiet:
             self._send(message)
         else:
-            self.endpoint.faults.pass_on(self, _Sent(message))
+            self.endpoint.faults.pass_on(self, Sent(message))
 
-    def deliver(self, sent: _Sent) -> None:
+    def deliver(self, sent: Sent) -> None:
         """Send past the rules."""
         self._send(sent.message)
 
@@ -93,9 +97,19 @@ class FixConnection:
             if self.endpoint.faults.counts_down():
                 self.drop()
 
+    def _attach(self, transport: Any) -> Outbound:
+        outbound = self.endpoint.pool.attach(transport)
+        if self.endpoint.policies is None:
+            return outbound
+        self.pump.outbound = outbound
+        self.endpoint.policies.connected(self)
+        return self.pump.outbound  # perhaps not the one of before
+
     def _spoil(self, data: bytes) -> bytes:
         if self.endpoint.is_silent:
             return b""  # heartbeats, too: what is not said is a gap later
+        if self.spoils:
+            return self.spoils.popleft()(data)
         if not self.endpoint.garbled:
             return data
         self.endpoint.garbled -= 1
@@ -150,7 +164,7 @@ class _Clients(Factory):
         return self._endpoint.build()
 
 
-class _Sent:
+class Sent:
     """What an endpoint sends, for rules that go by the name."""
 
     __slots__ = ("message",)
@@ -187,6 +201,7 @@ class FixEndpoint(FaultControls):
         self.by_identity: dict[Identity, FixConnection] = {}
         self.sessions = 0
         self.faults = Faults(reactor)
+        self.policies: Door | None = None  # of the venue, while there are any
         self.is_silent = False
         self.garbled = 0
         self._stores: dict[Identity, Store] = {}
@@ -248,6 +263,8 @@ class FixEndpoint(FaultControls):
             password = known[identity.target]
             if password is not None and logon.get(554) != password:
                 refusal = "wrong password"
+        if refusal is None and self.policies is not None:
+            refusal = self.policies.logon(connection, owner_of(identity))
         if identity not in self._stores and len(self._stores) >= options.max_identities:
             return None
         self.by_identity[identity] = connection
@@ -271,6 +288,12 @@ class FixEndpoint(FaultControls):
             store = MemoryStore() if folder is None else FileStore(os.path.join(folder, file_name_of(identity)))
             self._stores[identity] = store
         return store
+
+    def reset_absent(self) -> None:
+        """Let the numbers of whoever is not there begin again."""
+        for identity, store in self._stores.items():
+            if identity not in self.by_identity:
+                store.reset()
 
     def release(self, connection: FixConnection, identity: Identity) -> None:
         """Let an identity be free again."""
