@@ -96,6 +96,7 @@ _GATE = (
         (flag("works", "a new order works all the same, and only its acknowledgement is missing"),),
     ),
     Action("park", "gate", ("new",), "hold the order unacknowledged until `Venue.release` decides"),
+    Action("keep_out", "gate", ("new",), "accept the order, and do not let it into the market"),
     Action(
         "fill",
         "trade",

@@ -9,6 +9,7 @@ from txtrader.exsim.interventions import Interventions
 from txtrader.exsim.orders import Order
 from txtrader.exsim.policies.actions import Step
 from txtrader.exsim.policies.conditions import Occurrence
+from txtrader.exsim.policies.faces import Face
 from txtrader.exsim.policies.links import Link
 from txtrader.exsim.policies.policy import Policy
 from txtrader.exsim.records import Fill, Phase
@@ -158,7 +159,11 @@ class Deeds:
         for face in self._book.faces_of(policy):
             face.refuse(True)
             if seconds:
-                self._book.later(seconds, face.refuse, False)
+                self._book.later(seconds, self._take_again, face)
+
+    def _take_again(self, face: Face) -> None:
+        if self._book.has(face):  # else it has been stopped meanwhile
+            face.refuse(False)
 
     def _to_sessions(self, step: Step, policy: Policy, occurrence: Occurrence) -> None:
         if step.name == "reject_logon":
@@ -220,4 +225,4 @@ class Deeds:
             for order in self._venue.live_orders():
                 self._venue.cancel_by_venue(order.id, "lost in a restart")
         for face in faces:
-            self._book.later(step["seconds"], face.refuse, False)
+            self._book.later(step["seconds"], self._take_again, face)

@@ -11,6 +11,7 @@ from txtrader.errors import InvalidArgument
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.orders import Order
 from txtrader.exsim.policies.actions import Step
+from txtrader.exsim.policies.conditions import REPORTS
 
 __all__ = ["Face", "NotOffered", "Reading"]
 
@@ -59,7 +60,7 @@ class Face:
         if group in ("link", "session") and step.name not in self.offered:
             raise NotOffered(f"{self.name} cannot do {step.name}", f"{step.path}.do")
         if step.name in ("alter", "repeat_altered"):
-            wrong = sorted(kinds - self.altered_kinds)
+            wrong = sorted((kinds & REPORTS.keys()) - self.altered_kinds)
             if wrong:
                 raise NotOffered(f"{self.name} cannot falsify {', '.join(wrong)}", f"{step.path}.do")
 
@@ -92,6 +93,10 @@ class Face:
     def put_outbound(self, connection: Any, outbound: Any) -> None:
         """Let what a connection says go through `outbound`."""
         connection.pump.outbound = outbound
+
+    def half_close(self, connection: Any) -> None:
+        """Say that nothing more comes, and go on reading."""
+        connection.pump.transport.loseWriteConnection()
 
     def frames(self, data: bytes) -> list[bytes]:
         """Cut what is written at once into messages."""

@@ -249,7 +249,7 @@ class Gate:
                 plan.is_swallowed = True
             case "park":
                 plan.is_parked = True
-            case "fill":
+            case "fill" | "keep_out":
                 plan.is_kept_out = True
             case "fill_first":
                 plan.before.append(step["share"])

@@ -202,7 +202,7 @@ class Link:
             self.connection.pump.close()
         else:
             self.bent.is_mute = True
-            self.connection.pump.transport.loseWriteConnection()
+            self.face.half_close(self.connection)
 
     def half_open(self) -> None:
         """Say and hear nothing any more, as a peer that has vanished."""

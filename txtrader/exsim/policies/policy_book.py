@@ -125,6 +125,10 @@ class PolicyBook:
             face.endpoint.policies = None
             door.outgoing.clear()
 
+    def has(self, face: Face) -> bool:
+        """Tell whether an endpoint is attached."""
+        return face in self._doors
+
     def faces_of(self, policy: Policy) -> list[Face]:
         """Return the endpoints in a policy's scope."""
         return [face for face in self._doors if policy.covers("endpoint", face.name)]
@@ -266,4 +270,4 @@ def _check(policy: Policy, face: Face) -> None:
         if missing:
             raise NotOffered(f"{face.name} sends nothing of type {', '.join(missing)}", f"rules[{place}].match.type")
         for step in rule.steps:
-            face.check(step, reports)
+            face.check(step, rule.match.kinds)

@@ -26,6 +26,8 @@ from txtrader.wire.fix.store import MemoryStore, Store
 
 if TYPE_CHECKING:
     from txtrader.exsim.policies.doors import Door
+    from txtrader.exsim.policies.faces import Face
+    from txtrader.exsim.policies.policy_book import PolicyBook
 
 __all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions", "Sent"]
 
@@ -202,6 +204,7 @@ class FixEndpoint(FaultControls):
         self.sessions = 0
         self.faults = Faults(reactor)
         self.policies: Door | None = None  # of the venue, while there are any
+        self._book: tuple[PolicyBook, Face] | None = None
         self.is_silent = False
         self.garbled = 0
         self._stores: dict[Identity, Store] = {}
@@ -209,13 +212,21 @@ class FixEndpoint(FaultControls):
         self._interface = interface
         self._port: IListeningPort | None = None
 
+    def under_policies_of(self, book: PolicyBook, face: Face) -> None:
+        """Let a venue's policies act on what is said here, while this endpoint is started; once, before that."""
+        self._book = (book, face)
+
     def start(self) -> Deferred[int]:
         """Listen; answers the port number."""
+        if self._book is not None:
+            self._book[0].attach(self._book[1])
         return maybeDeferred(self._listen)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         self.faults.clear()
+        if self._book is not None:
+            self._book[0].detach(self._book[1])
         for connection in list(self.connections):
             connection.drop()
         for store in self._stores.values():

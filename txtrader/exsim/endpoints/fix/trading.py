@@ -80,7 +80,7 @@ class Trading(OrderListener):
         for order in self.venue.live_orders():  # those that the venue remembers from before it was restarted
             if identity_of(order.owner) is not None:
                 self._chain(order)
-        self.venue.policies.attach(FixFace(endpoint, self.venue))
+        endpoint.under_policies_of(self.venue.policies, FixFace(endpoint, self.venue))
 
     # -- clients
 
