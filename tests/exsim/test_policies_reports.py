@@ -6,6 +6,7 @@ import time
 
 from policy_room import Room, add, kinds, rule, with_room
 
+from txtrader.exsim.policies import Policy
 from txtrader.model.order import Side
 
 
@@ -74,6 +75,20 @@ def test_reports_leave_in_another_sequence_or_late(room: Room) -> None:
     client.change("F", "C2", "A2", 1, 20)
     assert kinds(client, 2) == [("0", "0"), ("4", "4")]
     assert time.monotonic() - start > 0.08
+
+
+@with_room
+def test_prices_are_stale_and_catch_up_with_the_next_change(room: Room) -> None:
+    client = room.client()
+    client.send("V", (262, "M"), (263, 1), (264, 0), (265, 1), (267, 1), (269, 0), (146, 1), (55, "IBM"))
+    client.next("W")
+    stale = rule({"type": "depth", "nth": 1, "symbol": "IBM"}, {"do": "stale", "seconds": 0.2})
+    room.do(room.venue.policies.add, Policy("stale", [stale]))
+    for number in range(3):
+        room.trade(Side.BUY, 10, f"99.{number}0")
+    assert client.is_quiet(0.25)
+    room.trade(Side.BUY, 10, "98.00")
+    assert client.next("X")[268] == "4"
 
 
 @with_room

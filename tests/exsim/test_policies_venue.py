@@ -345,6 +345,9 @@ def test_a_policy_for_clients_needs_an_endpoint(stage):
     for one in (rule("ack", "duplicate"), rule("now", "drop"), rule("new", "log_out")):
         with pytest.raises(NotOffered):
             add(stage, one)
+    with pytest.raises(NotOffered) as caught:
+        add(stage, rule("quote", "withhold"), account="A1")
+    assert caught.value.path == "scope.account", "a watcher of a market has no account"
     assert len(stage.venue.policies) == 0
 
 

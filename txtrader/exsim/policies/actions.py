@@ -13,7 +13,19 @@ import msgspec
 
 from txtrader.errors import InvalidArgument
 from txtrader.exsim.policies.conditions import DATA, KINDS, REPORTS, REQUESTS
-from txtrader.exsim.policies.parameters import Parameter, count, flag, number, seconds, share, text, word
+from txtrader.exsim.policies.parameters import (
+    Parameter,
+    amount,
+    chance,
+    count,
+    flag,
+    number,
+    seconds,
+    share,
+    text,
+    ticks,
+    word,
+)
 from txtrader.exsim.records import Reason
 
 __all__ = ["ACTIONS", "Action", "Step", "read_step"]
@@ -52,7 +64,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 _LATER = seconds("seconds", "how much later", 0.0)
-_QUANTITY = number("quantity", "how much; else by `share`", None)
+_QUANTITY = amount("quantity", "how much; else by `share`", None)
 _GATE = (
     Action(
         "reject",
@@ -84,7 +96,7 @@ _GATE = (
             seconds("to", "draw evenly from `seconds` to this", None),
             seconds("deviation", "draw from a normal distribution about `seconds`, never below 0", None),
             seconds("spike", "with `chance` this is added", None),
-            number("chance", "of a spike, from 0 to 1", Decimal(0)),
+            chance("chance", "of a spike", Decimal(0)),
         ),
     ),
     Action("pend", "gate", tuple(REQUESTS), "tell first that the request is pending"),
@@ -92,8 +104,7 @@ _GATE = (
         "swallow",
         "gate",
         tuple(REQUESTS),
-        "never answer",
-        (flag("works", "a new order works all the same, and only its acknowledgement is missing"),),
+        "never answer, and let it have no effect",
     ),
     Action("park", "gate", ("new",), "hold the order unacknowledged until `Venue.release` decides"),
     Action("keep_out", "gate", ("new",), "accept the order, and do not let it into the market"),
@@ -109,7 +120,7 @@ _GATE = (
             seconds("seconds", "how long after the acknowledgement", 0.0),
             seconds("every", "between two parts", 0.0),
             number("price", "at this price; else the limit, or without one the other side's best, or the last", None),
-            number("better", "so many ticks better for the order; worse where negative", Decimal(0)),
+            ticks("better", "so much better for the order; worse where negative"),
             word("rest", "what becomes of the remainder: it goes to the market, or nowhere", ("work", "idle"), "work"),
         ),
     ),
@@ -118,7 +129,7 @@ _GATE = (
         "trade",
         ("new",),
         "let the house trade more with the order than it asked for; marked on the tape",
-        (number("quantity", "how much more"), seconds("seconds", "how long after the acknowledgement", 0.0)),
+        (amount("quantity", "how much more"), seconds("seconds", "how long after the acknowledgement", 0.0)),
     ),
     Action(
         "fill_first",
@@ -216,7 +227,13 @@ _ON_DATA = (
         "show a price that is not there: a bid above or at the offer, an offer at zero or below",
         (word("how", "which", _DISTORTIONS),),
     ),
-    Action("stale", "data", ("quote", "trade"), "tell nothing more", (seconds("seconds", "for so long"),)),
+    Action(
+        "stale",
+        "data",
+        tuple(DATA),
+        "tell nothing more; what is missed comes with the first change after that",
+        (seconds("seconds", "for so long"),),
+    ),
     Action("gap", "data", ("trade",), "leave out numbers of trades", (count("count", "so many", 1),)),
 )
 _ON_ORDER = (*REQUESTS, *_ORDER_REPORTS)
@@ -250,7 +267,7 @@ _ORDER = (
         "correct executions: the one told, or all that the order has then",
         (
             _LATER,
-            number("better", "the price, by so many ticks better for the order", Decimal(0)),
+            ticks("better", "the price, by so much better for the order"),
             share("share", "what stays of the quantity", ONE),
         ),
     ),

@@ -68,7 +68,7 @@ class Deeds:
         for part in range(parts):
             size = lots * (part + 1) // parts - lots * part // parts
             seconds = step["seconds"] + part * step["every"]
-            self._book.later(seconds, self._hand.fill, order, size, step["price"], int(step["better"]))
+            self._book.later(seconds, self._hand.fill, order, size, step["price"], step["better"])
         if step["rest"] == "work":
             self._book.later(step["seconds"] + (parts - 1) * step["every"], self._hand.start, order)
 

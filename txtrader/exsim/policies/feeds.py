@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from txtrader.exsim.listeners import MarketListener
-from txtrader.exsim.market import Watch
+from txtrader.exsim.market import Watch, row_changes
 from txtrader.exsim.policies.actions import Step
 from txtrader.exsim.policies.conditions import Occurrence
 from txtrader.exsim.records import DepthRow, Listing, Phase, Print, RowChange, SessionStats, Top
@@ -30,7 +30,7 @@ class BentFeed(MarketListener):
         self.listener = watch.listener
         self._stale_until = 0
         self._gap = 0
-        self._false: RowChange | None = None
+        self._bids, self._asks = list(watch.bids), list(watch.asks)  # what the listener has been told
 
     @property
     def is_open(self) -> bool:
@@ -57,18 +57,21 @@ class BentFeed(MarketListener):
             self.listener.printed(trade)
 
     def depth_changed(self, listing_id: int, changes: tuple[RowChange, ...]) -> None:
-        """Tell the changes; a price that is not there stands at the top of its side until the next change."""
+        """Tell how what the watcher has been told becomes what it is to see now."""
         steps = self._steps("depth", {})
-        told: list[RowChange] = []
-        if self._false is not None:
-            told.append(msgspec.structs.replace(self._false, operation="delete"))
-            self._false = None
-        told += changes
+        if self._is_stale():
+            return
+        bids, asks = list(self._watch.bids), list(self._watch.asks)
         for step in steps:
-            if step.name == "distort" and self._false is None:
-                self._false = self._false_row(step["how"])
-                told += [self._false] if self._false is not None else []
-        self.listener.depth_changed(listing_id, tuple(told))
+            if step.name == "distort":
+                self._add_false_row(step["how"], bids, asks)
+        self._tell_rows(bids, asks)
+
+    def _tell_rows(self, bids: list[DepthRow], asks: list[DepthRow]) -> None:
+        told = (*row_changes(Side.BUY, self._bids, bids), *row_changes(Side.SELL, self._asks, asks))
+        self._bids, self._asks = bids, asks
+        if told:
+            self.listener.depth_changed(self._listing.id, told)
 
     def stats_changed(self, stats: SessionStats) -> None:
         if not self._is_stale():
@@ -107,21 +110,17 @@ class BentFeed(MarketListener):
         bid = top.ask if how == "locked" else top.ask + tick
         return msgspec.structs.replace(top, bid=bid, bid_size=top.bid_size or top.ask_size)
 
-    def _false_row(self, how: str) -> RowChange | None:
-        tick = self._listing.tick
-        size = self._listing.step
+    def _add_false_row(self, how: str, bids: list[DepthRow], asks: list[DepthRow]) -> None:
+        """Put a price that is not there at the top of its side; it stands until the next change."""
+        tick, size = self._listing.tick, self._listing.step
         if how in ("zero", "negative"):
-            price = Decimal(0) if how == "zero" else -tick
-            row = DepthRow(price=price, size=size, count=1)
-            return RowChange(operation="insert", side=Side.SELL, position=0, row=row)
-        if not self._watch.asks:
-            return None
-        best = self._watch.asks[0].price
-        row = DepthRow(price=best if how == "locked" else best + tick, size=size, count=1)
-        return RowChange(operation="insert", side=Side.BUY, position=0, row=row)
+            asks.insert(0, DepthRow(price=Decimal(0) if how == "zero" else -tick, size=size, count=1))
+        elif asks:
+            price = asks[0].price if how == "locked" else asks[0].price + tick
+            bids.insert(0, DepthRow(price=price, size=size, count=1))
 
     def end(self) -> None:
-        """Give the watch its own listener back, without the price that is not there."""
-        if self._false is not None and self.is_open:
-            self.listener.depth_changed(self._listing.id, (msgspec.structs.replace(self._false, operation="delete"),))
+        """Give the watch its own listener back, with the truth."""
+        if self.is_open:
+            self._tell_rows(list(self._watch.bids), list(self._watch.asks))
         self._watch.listener = self.listener

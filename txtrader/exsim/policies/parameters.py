@@ -10,13 +10,13 @@ import msgspec
 from txtrader.errors import InvalidArgument
 from txtrader.exsim.policies.conditions import as_number
 
-__all__ = ["Parameter", "count", "flag", "number", "seconds", "share", "text", "word"]
+__all__ = ["Parameter", "amount", "chance", "count", "flag", "number", "seconds", "share", "text", "ticks", "word"]
 
 _UNSET: Any = object()
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One parameter: `type` is number, seconds, share, count, text, flag or word (one of `choices`)."""
+    """One parameter; `type` is the name of one of the functions below, which say what it takes."""
 
     name: str
     type: str
@@ -44,10 +44,14 @@ class Parameter(msgspec.Struct, frozen=True):
             if not 0 < found <= 1:
                 raise InvalidArgument("a share is above 0 and at most 1", path=path)
             return found
-        if self.type == "count":
+        if self.type == "chance" and not 0 <= found <= 1:
+            raise InvalidArgument("a chance is from 0 to 1", path=path)
+        if self.type == "amount" and found <= 0:
+            raise InvalidArgument("an amount is above 0", path=path)
+        if self.type in ("count", "ticks"):
             if found != found.to_integral_value():
                 raise InvalidArgument("a whole number is wanted", path=path)
-            return self._at_least(int(found), 1, path)
+            return int(found) if self.type == "ticks" else self._at_least(int(found), 1, path)
         return found
 
     @staticmethod
@@ -66,6 +70,21 @@ def _make(type: str, name: str, meaning: str, default: Any, choices: tuple[str, 
 def number(name: str, meaning: str, default: Decimal | None = _UNSET) -> Parameter:
     """Take a number of any sign."""
     return _make("number", name, meaning, default)
+
+
+def amount(name: str, meaning: str, default: Decimal | None = _UNSET) -> Parameter:
+    """Take a number above 0."""
+    return _make("amount", name, meaning, default)
+
+
+def ticks(name: str, meaning: str, default: int = 0) -> Parameter:
+    """Take a whole number of any sign."""
+    return _make("ticks", name, meaning, default)
+
+
+def chance(name: str, meaning: str, default: Decimal = _UNSET) -> Parameter:
+    """Take a number from 0 to 1."""
+    return _make("chance", name, meaning, default)
 
 
 def seconds(name: str, meaning: str, default: float | None = _UNSET) -> Parameter:

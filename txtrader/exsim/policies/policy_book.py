@@ -72,6 +72,8 @@ class PolicyBook:
             raise InvalidArgument(f"there is a policy {policy.name!r} already", path="name")
         if position is not None and not 0 <= position <= len(self._policies):
             raise InvalidArgument(f"a position from 0 to {len(self._policies)} is wanted", path="position")
+        if policy.kinds & DATA.keys() and (narrow := policy.scope.keys() - {"book"}):
+            raise NotOffered("data are changed for all watchers of a market alike", f"scope.{min(narrow)}")
         faces = self.faces_of(policy)
         if not faces and _needs_endpoint(policy):
             raise NotOffered("no endpoint in its scope is there", "scope.endpoint")
