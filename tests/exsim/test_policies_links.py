@@ -64,7 +64,7 @@ def test_a_connection_is_cut_after_messages_after_bytes_and_in_the_middle(room: 
     ):
         client = room.client(sender=sender)
         add(room, rule("now", {"do": "drop", **drop}), session={"pattern": f".*{sender}"})
-        for number in range(3):
+        for number in range(messages):
             client.order(f"A{number}", 1, 100, "99.50")
         data, _ = rest_of(client)
         assert data.count(b"8=FIX.4.4\x01") == messages, sender
