@@ -92,6 +92,11 @@ async def test_connections_are_cut_refused_and_crumbled():
         third = await world.client()
         await third.settled()
         world.venue.policies.remove("p")
+        fourth = await world.client("other")
+        scope = {"endpoint": "cqg", "session": "cqg-other"}
+        world.venue.policies.add(Policy("noise", [rule("now", "garbage")], scope))
+        fourth.send("information_requests", id=1, accounts_request={})
+        await fourth.gone()
         add(world, rule("now", {"do": "log_out", "text": "the end"}))
         assert (await third.next("logged_off")).text_message == "the end"
         await third.gone()

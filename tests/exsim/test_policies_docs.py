@@ -81,7 +81,7 @@ def endpoints_table() -> str:
     ]
     names = {name for name, action in ACTIONS.items() if action.group in ("link", "session")}
     for face in (FixFace, TwsFace, CqgFace):
-        cells = (frozenset(REPORTS) - face.kinds, names - face.offered, face.altered_kinds)
+        cells = (frozenset(REPORTS) - face.kinds, names - face.offered)
         lines.append(f"| `{face.name}` | " + " | ".join(", ".join(sorted(cell)) or "none" for cell in cells) + " |")
     return "\n".join(lines)
 

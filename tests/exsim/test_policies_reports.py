@@ -69,6 +69,12 @@ def test_reports_leave_in_another_sequence_or_late(room: Room) -> None:
     seen = [(report[150], report[14]) for report in (client.next("8") for _ in range(3))]
     assert sorted(seen) == [("0", "0"), ("F", "10"), ("F", "20")] and seen != sorted(seen)
     room.do(room.venue.policies.remove, policy.name)
+    policy = add(room, rule("ack", "reorder"), name="pairs")
+    for number in range(6):
+        client.order(f"P{number}a", 1, 20, "98.00")
+        client.order(f"P{number}b", 1, 20, "98.00")
+        assert [client.next("8")[11] for _ in range(2)] == [f"P{number}b", f"P{number}a"], "never as they were"
+    room.do(room.venue.policies.remove, policy.name)
     add(room, rule("canceled", {"do": "delay", "seconds": 0.1, "to": 0.2}), name="late")
     client.order("A2", 1, 20, "98.50")
     start = time.monotonic()

@@ -138,6 +138,10 @@ def test_a_partial_fill_is_followed_by_nothing_by_a_cancel_or_by_its_undoing(roo
     assert kinds(client, 2) == [("0", "0"), ("F", "2")]
     report = client.next("8")
     assert (report[150], report[31]) == ("G", "97.9")
+    add(room, rule("fill", "bust"), name="undone")
+    room.trade(Side.BUY, 10, "97.00")
+    client.order("A5", 2, 10, "97.00")
+    assert kinds(client, 3) == [("0", "0"), ("F", "2"), ("H", "2")], "the fill of another's order, taken back at once"
     assert house_and_accounts(room) == 0
 
 

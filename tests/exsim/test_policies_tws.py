@@ -140,6 +140,21 @@ def test_logons_are_refused_and_clients_sent_away(world: World, client: MemoryCl
     assert client.is_closed
 
 
+def test_connections_are_refused_for_a_while_but_not_taken_after_the_end(world: World) -> None:
+    def ports() -> int:
+        return len(world.reactor.tcpServers)
+
+    before = ports()
+    add(world, rule("now", {"do": "refuse_connections", "seconds": 1}))
+    world.advance(1.1)
+    assert ports() == before + 1
+    world.venue.policies.remove("p")
+    add(world, rule("now", {"do": "restart", "seconds": 1}))
+    world.endpoint.stop()
+    world.advance(1.1)
+    assert ports() == before + 1, "who was stopped meanwhile does not come back"
+
+
 @pytest.mark.parametrize(
     "one",
     [

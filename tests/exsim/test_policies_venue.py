@@ -133,11 +133,11 @@ def test_a_scope_bounds_a_policy(stage):
 # -- chance
 
 
-def draws(*before):
-    stage = Stage()
+def draws(*before, name="p", **options):
+    stage = Stage(**options)
     for number, policy in enumerate(before):
         stage.venue.policies.add(Policy(f"other{number}", [policy]))
-    add(stage, rule({"type": "new", "probability": "0.4"}, "reject"))
+    add(stage, rule({"type": "new", "probability": "0.4"}, "reject"), name=name)
     found = rejected(stage, 40)
     stage.venue.stop()
     return found, stage.venue.tape.digest()
@@ -150,6 +150,19 @@ def test_chance_is_the_same_in_each_run_and_not_moved_by_another_policy():
     assert 5 < sum(first) < 30
     other, _ = draws(rule({"type": "new", "probability": "0.5"}, "pend", **{"continue": True}))
     assert other == first
+    assert draws(name="q")[0] != first, "each name has a generator of its own"
+    assert draws(seed=8)[0] != first, "and each seed"
+
+
+def test_a_throttle_lets_pass_again_when_its_interval_is_over(stage):
+    policy = add(stage, rule("new", {"do": "throttle", "most": 2, "interval": 3}))
+    assert rejected(stage, 3) == [False, False, True]
+    assert stage.sell(1, "101.00").status is OrderStatus.NEW, "another session"
+    stage.clock.advance(2.9)
+    assert rejected(stage, 1) == [True]
+    stage.clock.advance(0.2)
+    assert rejected(stage, 3) == [False, False, True]
+    assert policy.rules[0].fired == 8
 
 
 def test_delays_are_drawn_from_a_range_about_a_mean_and_with_spikes():

@@ -67,8 +67,8 @@ class WebSocketPump(Pump):
             self._pull()
 
     def _write(self) -> None:
-        if self._is_ending or not self.connected:
-            return
+        if self._is_ending or not self.connected or not self.protocol.is_up:
+            return  # the peer may be saying goodbye already: nobody reads what would be said
         while data := self.session.data_to_send():
             self.protocol.send_message(data)
 

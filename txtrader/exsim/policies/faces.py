@@ -11,7 +11,6 @@ from txtrader.errors import InvalidArgument
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.orders import Order
 from txtrader.exsim.policies.actions import Step
-from txtrader.exsim.policies.conditions import REPORTS
 
 __all__ = ["Face", "NotOffered", "Reading"]
 
@@ -35,14 +34,13 @@ class Face:
     """One endpoint as policies see it; each endpoint has a subclass.
 
     `name` is what scopes call it.  `kinds` are the types of reports that it has, `offered` the names of the actions of
-    the groups link and session that it can do, `altered_kinds` the reports whose figures it can falsify.  A
-    connection is the endpoint's own object; it has a `pump`, and `drop()`.
+    the groups link and session that it can do.  A connection is the endpoint's own object; it has a `pump`, and
+    `drop()`.
     """
 
     name = ""
     kinds: frozenset[str] = frozenset()
     offered: frozenset[str] = frozenset()
-    altered_kinds: frozenset[str] = frozenset()
 
     def __init__(self, endpoint: Any, clock: Any) -> None:
         self.endpoint = endpoint
@@ -59,10 +57,6 @@ class Face:
         group = step.action.group
         if group in ("link", "session") and step.name not in self.offered:
             raise NotOffered(f"{self.name} cannot do {step.name}", f"{step.path}.do")
-        if step.name in ("alter", "repeat_altered"):
-            wrong = sorted((kinds & REPORTS.keys()) - self.altered_kinds)
-            if wrong:
-                raise NotOffered(f"{self.name} cannot falsify {', '.join(wrong)}", f"{step.path}.do")
 
     # -- who is there
 

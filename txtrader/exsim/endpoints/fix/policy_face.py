@@ -51,7 +51,6 @@ class FixFace(Face):
         "drop half_open freeze trickle merge lag garbage refuse_connections log_out reject_logon skip_numbers"
         " repeat_numbers reset_numbers demand_resend stop_heartbeats ignore_tests spoil".split()
     )
-    altered_kinds = frozenset({"ack", "fill", "status", "canceled", "snapshot", "increment"})
     endpoint: FixEndpoint
 
     def __init__(self, endpoint: FixEndpoint, venue: Venue) -> None:

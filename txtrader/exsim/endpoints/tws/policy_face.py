@@ -48,7 +48,6 @@ class TwsFace(Face):
     offered = frozenset(
         "drop half_open freeze trickle merge lag garbage refuse_connections log_out reject_logon".split()
     )
-    altered_kinds = frozenset({"ack", "fill", "status", "canceled"})
     endpoint: TwsEndpoint
 
     def check(self, step: Step, kinds: frozenset[str]) -> None:
