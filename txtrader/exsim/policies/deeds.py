@@ -220,7 +220,7 @@ class Deeds:
                 connection.drop()
             face.refuse(True)
             if step["numbers"]:
-                face.begin_again()
+                face.forget_numbers()
         if not step["book"]:
             for order in self._venue.live_orders():
                 self._venue.cancel_by_venue(order.id, "lost in a restart")

@@ -101,7 +101,10 @@ class Face:
         self.endpoint.refuse(is_refusing)
 
     def begin_again(self) -> None:
-        """Let numbers begin at 1, where the wire has any."""
+        """Let numbers begin at 1, in agreement with who is there, where the wire has any."""
+
+    def forget_numbers(self) -> None:
+        """Let numbers begin at 1 as they do at a venue that has forgotten them."""
 
     # -- the session; for those that are offered
 

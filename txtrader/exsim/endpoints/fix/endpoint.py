@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -300,10 +300,10 @@ class FixEndpoint(FaultControls):
             self._stores[identity] = store
         return store
 
-    def reset_absent(self) -> None:
-        """Let the numbers of whoever is not there begin again."""
+    def forget_numbers(self, *, but_for: Container[Identity] = ()) -> None:
+        """Let the numbers of all begin again, but for some."""
         for identity, store in self._stores.items():
-            if identity not in self.by_identity:
+            if identity not in but_for:
                 store.reset()
 
     def release(self, connection: FixConnection, identity: Identity) -> None:

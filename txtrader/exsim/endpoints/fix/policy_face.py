@@ -116,7 +116,10 @@ class FixFace(Face):
             if connection.session.is_logged_on:
                 connection.session.reset()
                 connection.pump.flush()
-        self.endpoint.reset_absent()
+        self.endpoint.forget_numbers(but_for=self.endpoint.by_identity)
+
+    def forget_numbers(self) -> None:
+        self.endpoint.forget_numbers()
 
     # -- the session
 
