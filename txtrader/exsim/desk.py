@@ -7,7 +7,7 @@ and its children.  One fact, one call on the listeners.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from functools import partial
 
@@ -70,7 +70,7 @@ class Desk:
         self._day_end = day_end
         self.tell = tell
         self._next_number = first_number
-        self._lifetimes = Lifetimes(clock, now_ns, self._expire)
+        self._lifetimes = Lifetimes(clock, now_ns, self.expire)
         self.links = Links(self)
         self.screens: list[Callable[[Order], Refusal | None]] = []
         self.orders: dict[int, Order] = {}
@@ -85,26 +85,37 @@ class Desk:
 
     def submit(self, owner: str, sequence: Sequence[Terms], known_accounts: Sequence[str]) -> list[Order]:
         """Enter orders as one message: all are accepted or refused first, then those that work go to the market."""
+        made = self.make(owner, sequence)
+        self.accept(made, known_accounts)
+        return made
+
+    def make(self, owner: str, sequence: Sequence[Terms]) -> list[Order]:
+        """Give the orders of one message their numbers; they are pending until `accept`."""
         now = self.now_ns()
         made: list[Order] = []
         for terms in sequence:
             parent_id = terms.parent_id
             if parent_id is not None and parent_id < 0:
                 terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
-            made.append(self.make(owner, terms, now))
+            made.append(self.make_one(owner, terms, now))
+        return made
+
+    def accept(self, made: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()) -> None:
+        """Accept or refuse pending orders, then send them to the market but for those (by id) that are `kept_out`."""
         waiting = list(made)
 
         def accept() -> None:
             for order in waiting:
-                self.accept(order, known_accounts)
+                if order.is_open:  # else it was canceled while it was pending
+                    self.accept_one(order, known_accounts)
             for order in waiting:
-                if order.status is OrderStatus.NEW:
+                if order.status is OrderStatus.NEW and order.id not in kept_out:
                     self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
 
         self.turns.run(None, accept)
-        return made
 
-    def make(self, owner: str, terms: Terms, now: int) -> Order:
+    def make_one(self, owner: str, terms: Terms, now: int) -> Order:
+        """Give an order its number; it is pending until `accept_one`, which happens in a turn."""
         number = self._next_number
         self._next_number += 1
         market = self.market_of(terms.listing_id)
@@ -134,7 +145,8 @@ class Desk:
         )
         return order
 
-    def accept(self, order: Order, known_accounts: Sequence[str]) -> None:
+    def accept_one(self, order: Order, known_accounts: Sequence[str]) -> None:
+        """Accept or refuse a pending order."""
         refusal = order.end or self._check(order, known_accounts)
         if refusal is not None:
             self._reject(order, refusal)
@@ -389,9 +401,11 @@ class Desk:
             market.triggers.remove(order)
 
     def end(self, order: Order, status: OrderStatus, reason: Refusal) -> None:
+        was_pending = order.status is OrderStatus.PENDING_NEW  # never accepted: it was not counted as open
         order.status = status
         order.end = reason
-        self.count_open(order, -order.leaves)
+        if not was_pending:
+            self.count_open(order, -order.leaves)
         self.forget(order)
         self.touch(order)
         self.tape.write("end", order.id, str(status), str(reason.reason), order.filled_lots)
@@ -431,6 +445,13 @@ class Desk:
         oldest.children.clear()
         self.executions.forget(oldest)
 
+    def reopen(self, order: Order) -> None:
+        """Make a done order live again without a word, for a venue that trades with it all the same."""
+        self._done.remove(order.id)
+        order.status = OrderStatus.PARTIALLY_FILLED if order.filled_lots else OrderStatus.NEW
+        self.live[order.id] = order
+        self.count_open(order, order.leaves)
+
     def touch(self, order: Order) -> None:
         order.update_time = self.now_ns()
 
@@ -445,7 +466,9 @@ class Desk:
         else:
             position.open_sell += quantity
 
-    def _expire(self, order: Order) -> None:
+    def expire(self, order: Order) -> None:
+        """End an order whose time is over."""
+
         def process() -> None:
             if order.is_open:
                 self.take_out(order)
@@ -457,7 +480,7 @@ class Desk:
         """End every DAY order now; return how many."""
         due = [order for order in self.live.values() if order.tif is TimeInForce.DAY]
         for order in due:
-            self._expire(order)
+            self.expire(order)
         return len(due)
 
     def stop(self) -> None:

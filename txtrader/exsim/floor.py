@@ -18,7 +18,7 @@ from txtrader.exsim.history import History
 from txtrader.exsim.hours import SCHEDULES, SECOND, Schedule, Session
 from txtrader.exsim.house import Activity, House
 from txtrader.exsim.instruments import InstrumentMaster
-from txtrader.exsim.market import Market
+from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
 from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource, SteeredSource
@@ -90,6 +90,7 @@ class Floor:
         self._histories: dict[int, History] = {}
         self._awake: dict[int, _Awake] = {}
         self._is_running = False
+        self.on_watch: Callable[[Watch, Listing], None] | None = None  # told of each new watch, where policies want it
         self.first_matches: dict[int, int] = {}  # by listing: the number after which a market counts its executions
         self._day = SCHEDULES["us-stock"].session_at(now_ns()).day
 
@@ -132,6 +133,10 @@ class Floor:
         awake = self._awake.pop(listing_id, None)
         if awake is not None and awake.timer is not None:
             awake.timer.cancel()
+
+    def watches(self) -> list[tuple[Watch, Listing]]:
+        """List who watches what."""
+        return [(watch, a.market.listing) for a in self._awake.values() for watch in a.market.watches]
 
     def _wake(self, listing: Listing) -> _Awake:
         now = self._now_ns()

@@ -71,8 +71,8 @@ class Interception:
             limit_price=price * listing.tick,
             tif=TimeInForce.GTC,
         )
-        counter = desk.make(owner, terms, desk.now_ns())
-        desk.accept(counter, (account,))
+        counter = desk.make_one(owner, terms, desk.now_ns())
+        desk.accept_one(counter, (account,))
         if not counter.is_open:
             return False
         rested = order.level is not None

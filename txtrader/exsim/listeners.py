@@ -38,6 +38,9 @@ class OrderListener:
     def order_accepted(self, order: Order) -> None:
         """Tell that the order is the venue's now; `order.held` says what it waits for, if anything."""
 
+    def request_pending(self, order: Order, request: str) -> None:
+        """Tell that a request (`new`, `cancel` or `replace`) was received and is not decided yet."""
+
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
         """Tell that a new order was refused; it is done."""
 

@@ -30,7 +30,11 @@ class PublicData:
 
         The first `depth_changed` (inserts of all rows) comes before this returns, further ones per message.
         """
-        return self._market(listing_id).watch(listener, depth)
+        market = self._market(listing_id)
+        watch = market.watch(listener, depth)
+        if self._floor.on_watch is not None:
+            self._floor.on_watch(watch, market.listing)
+        return watch
 
     def top(self, listing_id: int) -> Top:
         """Return the best bid and offer."""

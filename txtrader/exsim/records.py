@@ -21,6 +21,7 @@ __all__ = [
     "BidAsk",
     "Changes",
     "Commission",
+    "Decision",
     "DepthRow",
     "ExecKind",
     "Fill",
@@ -118,6 +119,7 @@ class Reason(StrEnum):
     CLOSED = "closed"  # the venue or the book takes no orders now
     NO_LIQUIDITY = "no-liquidity"  # market order without other side, IOC or FOK remainder
     TOO_LATE = "too-late"  # already done
+    PENDING = "pending"  # another request is under way
     USER = "user"  # asked for by the owner
     GROUP = "group"  # another order of the group traded
     PARENT = "parent"  # the parent ended
@@ -126,6 +128,16 @@ class Reason(StrEnum):
     WOULD_TRADE = "would-trade"  # post-only, and the other side is there
     SELF_TRADE = "self-trade"  # it would have traded with its own account
     VENUE = "venue"  # decided by the venue's operator or a scripted fault
+
+
+class Decision(StrEnum):
+    """What becomes of an order that is held or parked."""
+
+    ACKNOWLEDGE = "acknowledge"  # it is accepted, and works
+    REJECT = "reject"
+    FILL = "fill"  # it trades with the house, all of it
+    PARTIALLY_FILL = "partially_fill"  # a part of it does, the rest works
+    CANCEL = "cancel"
 
 
 class SelfTrade(StrEnum):

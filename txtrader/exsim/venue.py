@@ -22,16 +22,20 @@ from txtrader.exsim.floor import Floor
 from txtrader.exsim.house import ACTIVITIES, Activity
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.interception import Interception
+from txtrader.exsim.interventions import Interventions
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.memory import Memory
 from txtrader.exsim.orders import Order
 from txtrader.exsim.participants import Participants, Session
+from txtrader.exsim.policies.gate import Gate
+from txtrader.exsim.policies.policy_book import PolicyBook
 from txtrader.exsim.public import PublicData
 from txtrader.exsim.records import (
     AccountFigures,
     Changes,
     Commission,
+    Decision,
     ExecKind,
     Fill,
     Holding,
@@ -133,6 +137,9 @@ class Venue(PublicData):
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
         )
         self._amendments = Amendments(self._desk)
+        self._interventions = Interventions(self._desk, self._amendments)
+        self.gate: Gate | None = None  # where policies answer requests, while there are any
+        self.policies = PolicyBook(self, self._desk, self._amendments, self._interventions, self._floor)
         self.memory: Memory | None = None
         if state_path is not None:
             self.memory = Memory(state_path, now_ns)
@@ -149,6 +156,7 @@ class Venue(PublicData):
 
     def stop(self) -> None:
         """End: no timer is left on the clock; books and accounts can still be read."""
+        self.policies.stop()
         self._floor.stop()
         self._desk.stop()
         self.tape.write("stop")
@@ -225,25 +233,46 @@ class Venue(PublicData):
                 if one.account and one.account not in self._accounts:
                     self.open_account(one.account)
             accounts = None
-        return self._desk.submit(owner, terms, accounts if accounts is not None else self.accounts())
+        known = accounts if accounts is not None else self.accounts()
+        if self.gate is not None:
+            return self.gate.submit(owner, terms, known)
+        return self._desk.submit(owner, terms, known)
 
     def park(self, owner: str | None, order_id: int) -> Refusal | None:
         """Take a working order (owner None: anybody's) out of the market until `release`; its place is lost."""
         return self._amendments.park(owner, order_id)
 
-    def release(self, order_id: int) -> Refusal | None:
-        """Put an order that was entered with `is_held`, or parked since, to work."""
+    def release(
+        self,
+        order_id: int,
+        decision: Decision = Decision.ACKNOWLEDGE,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        text: str = "",
+    ) -> Refusal | None:
+        """Decide about an order that was entered with `is_held`, was parked since, or is parked by a policy.
+
+        `quantity` is what a partial fill trades, `price` at which one trades (by default its limit or the market's),
+        `text` what a rejected or canceled one is told.
+        """
         order = self._desk.orders.get(order_id)
         if order is None:
             return Refusal(Reason.UNKNOWN_ORDER, f"there is no order {order_id}")
-        return self._desk.release(order)
+        if self.policies.is_parked(order):
+            return self.policies.release(order, decision, quantity, price, text)
+        return self._interventions.release(order, decision, quantity, price, text)
 
     def cancel(self, owner: str | None, order_id: int) -> Refusal | None:
         """Cancel an order (owner None: anybody's); the refusal is told to the listener as well as returned."""
+        if self.gate is not None:
+            return self.gate.cancel(owner, order_id)
         return self._amendments.cancel(owner, order_id, Refusal(Reason.USER, "canceled by its owner"))
 
     def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
         """Change an order's terms; priority is kept only where nothing but the quantity went down."""
+        if self.gate is not None:
+            return self.gate.replace(owner, order_id, changes)
         return self._amendments.replace(owner, order_id, changes)
 
     def mass_cancel(

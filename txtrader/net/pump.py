@@ -113,6 +113,10 @@ class SessionProtocol(Protocol):
         self._write()
         self._schedule()
 
+    def push(self) -> None:
+        """Write what the session has to send at once, also between two events; for a link that is about to break."""
+        self._write()
+
     def pause(self) -> None:
         """Deliver no events and read no more until `resume`; what is buffered stays bounded."""
         if not self._is_paused:

@@ -67,8 +67,8 @@ class WebSocketPump(Pump):
             self._pull()
 
     def _write(self) -> None:
-        if self._is_ending or not self.connected:
-            return
+        if self._is_ending or not self.connected or not self.protocol.is_up:
+            return  # the peer may be saying goodbye already: nobody reads what would be said
         while data := self.session.data_to_send():
             self.protocol.send_message(data)
 
@@ -115,17 +115,17 @@ class _Bytes:
 
     def __init__(self, transport: Any, outbound: Outbound | None) -> None:
         self._transport = transport
-        self._outbound = outbound
+        self.outbound = outbound
 
     def write(self, data: bytes) -> None:
-        if self._outbound is not None:
-            self._outbound.write(data)
+        if self.outbound is not None:
+            self.outbound.write(data)
         else:
             write_eagerly(self._transport, data)
 
     def loseConnection(self) -> None:
-        if self._outbound is not None:
-            self._outbound.close()
+        if self.outbound is not None:
+            self.outbound.close()
         else:
             self._transport.loseConnection()
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
-__all__ = ["Delay", "Duplicate", "Faults", "Reorder", "Rule"]
+__all__ = ["Delay", "Deliver", "Duplicate", "Faults", "Reorder", "Rule", "Standing"]
 
 
 class Message(Protocol):
@@ -28,6 +28,13 @@ class Connection(Protocol):
 
 
 Deliver = Callable[[Any], None]
+
+
+class Standing(Protocol):
+    """What stands before the rules, and outlives them."""
+
+    def take(self, connection: Any, message: Any, deliver: Deliver) -> None:
+        """Take a message, and deliver what becomes of it."""
 
 
 class Rule:
@@ -113,11 +120,12 @@ class Faults:
         self._rules: list[Rule] = []
         self._timers: set[IDelayedCall] = set()
         self._countdown: int | None = None
+        self.policies: Standing | None = None  # what the venue's policies make of messages, before the rules
 
     @property
     def is_quiet(self) -> bool:
-        """Tell whether no rule is in force."""
-        return not self._rules
+        """Tell whether no rule is in force, and no policy."""
+        return not self._rules and self.policies is None
 
     def add(self, rule: Rule) -> Rule:
         """Put a rule in force."""
@@ -148,9 +156,14 @@ class Faults:
         timer = self._clock.callLater(seconds, run)
         self._timers.add(timer)
 
-    def pass_on(self, connection: Connection, message: Message, start: int = 0) -> None:
-        """Send a message through the rules from number `start` on."""
+    def pass_on(self, connection: Connection, message: Message, start: int = -1) -> None:
+        """Send a message through the rules from number `start` on; at -1 stand the policies."""
         rules = self._rules
+        if start < 0:
+            start = 0
+            if self.policies is not None:
+                self.policies.take(connection, message, lambda passed: self.pass_on(connection, passed, 0))
+                return
         number = start
         while number < len(rules) and not rules[number].takes(connection, message):
             number += 1

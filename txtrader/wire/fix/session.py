@@ -119,6 +119,8 @@ class FixSession:
         self.is_over = False
         self.spoil: Callable[[bytes], bytes] | None = None
         """What a simulator does to frames that leave."""
+        self.omits: Callable[[Message], bool] | None = None
+        """What a simulator does not send at all: such a message takes no number."""
         self._framer = Framer(self.options.most)
         self._events: deque[Any] = deque()
         self._out: list[bytes] = []
@@ -551,6 +553,8 @@ class FixSession:
         self._out.clear()
 
     def _send(self, message: Message) -> None:
+        if self.omits is not None and self.omits(message):
+            return
         self._write(message, self.store.next_number, [], keeps=True)
 
     def _write(

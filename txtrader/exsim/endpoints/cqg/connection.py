@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from txtrader.exsim.endpoints.cqg.endpoint import CqgEndpoint
     from txtrader.exsim.endpoints.cqg.user_session import UserSession
 
-__all__ = ["CqgConnection"]
+__all__ = ["CqgConnection", "Sent"]
 
 _OTHER_LOGONS = frozenset({"logon_routine_client", "obtain_demo_credentials"})
 _WITH_LEGACY = frozenset({"order_requests", "trade_subscriptions"})
@@ -65,7 +65,7 @@ class _Session(ServerSession):
         return super()._take_pings(message)
 
 
-class _Sent:
+class Sent:
     """A ServerMsg under the name that rules of faults go by: its first part, of orders with the step."""
 
     def __init__(self, message: Any) -> None:
@@ -120,11 +120,11 @@ class CqgConnection:
             return
         faults = self.endpoint.faults
         if faults.is_quiet:
-            self.deliver(_Sent(message))
+            self.deliver(Sent(message))
         else:
-            faults.pass_on(self, _Sent(message))
+            faults.pass_on(self, Sent(message))
 
-    def deliver(self, sent: _Sent) -> None:
+    def deliver(self, sent: Sent) -> None:
         """Send past the faults; market data may have to wait for a slow reader."""
         if is_market_data(sent.message):
             self.backlog.send(sent.message)
@@ -328,7 +328,13 @@ class CqgConnection:
     def _attach(self, transport: Any) -> Outbound:
         outbound = self.endpoint.pool.attach(transport, on_slow=self._last_words)
         self.backlog.outbound = lambda: outbound
+        if self.endpoint.policies is not None:  # they act once the channel has its transport
+            self.endpoint.reactor.callLater(0, self._connected)
         return outbound
+
+    def _connected(self) -> None:
+        if self.endpoint.policies is not None and self in self.endpoint.connections:
+            self.endpoint.policies.connected(self)
 
     def _let_go(self) -> None:
         self.break_off("the client reads too slowly")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
@@ -15,6 +15,7 @@ from txtrader.exsim.endpoints.cqg.limits import Meters
 from txtrader.exsim.endpoints.cqg.listings import ListingNames
 from txtrader.exsim.endpoints.cqg.options import CqgOptions
 from txtrader.exsim.endpoints.cqg.order_desk import OrderDesk, order_to_state
+from txtrader.exsim.endpoints.cqg.policy_face import CqgFace
 from txtrader.exsim.endpoints.cqg.user_session import UserSession
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
@@ -22,6 +23,9 @@ from txtrader.exsim.venue import Venue
 from txtrader.net.outbound import Limits, OutboundPool
 from txtrader.net.websocket import WebSocketListener, WebSocketPump
 from txtrader.wire.cqg.words import LogoffReason, LogonCode, RestoreCode
+
+if TYPE_CHECKING:
+    from txtrader.exsim.policies.doors import Door
 
 __all__ = ["CqgEndpoint"]
 
@@ -63,6 +67,8 @@ class CqgEndpoint(FaultControls):
         self.is_silent = False
         self.is_deaf = False
         self.overseer: Overseer | None = None
+        self.policies: Door | None = None  # of the venue, while there are any
+        self.face = CqgFace(self, reactor)
         self.desk = OrderDesk(self)
         if venue.memory is not None:
             venue.memory.extra_to_state = order_to_state
@@ -80,12 +86,14 @@ class CqgEndpoint(FaultControls):
 
     def start(self) -> Deferred[int]:
         """Listen; answers the port number."""
+        self.venue.policies.attach(self.face)
         self.venue.add_observer(self.desk)
         return maybeDeferred(self._listen)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         self.venue.remove_observer(self.desk)
+        self.venue.policies.detach(self.face)
         self.faults.clear()
         for connection in list(self.connections):
             connection.drop()

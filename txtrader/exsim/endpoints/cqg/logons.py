@@ -28,6 +28,12 @@ def answer_logon(connection: CqgConnection, logon: Any) -> None:
     if endpoint.logon_failures:
         _refuse(connection, *endpoint.logon_failures.popleft())
         return
+    policies = endpoint.policies
+    if policies is not None:
+        refusal = policies.logon(connection, endpoint.face.owner_named(logon.user_name))
+        if refusal is not None:
+            _refuse(connection, LogonCode.FAILURE, refusal)
+            return
     fault = _fault(connection, logon)
     if fault is not None:
         _refuse(connection, *fault)

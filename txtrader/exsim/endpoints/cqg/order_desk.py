@@ -170,14 +170,24 @@ class OrderDesk(OrderListener):
 
     # -- the venue's facts
 
-    def order_accepted(self, order: Order) -> None:
+    def request_pending(self, order: Order, request: str) -> None:
+        """Say that a new order is in transit; of cancels and changes that is always said."""
+        if request == "new":
+            self._enter(order)
+
+    def _enter(self, order: Order) -> Chain:
+        """Return the chain of a new order, which is in transit; said once."""
         chain = self.chain_of(order, is_new=True)
-        self.step(chain, Step.IN_TRANSIT, order_status=Status.IN_TRANSIT)
+        if not chain.transactions:
+            self.step(chain, Step.IN_TRANSIT, order_status=Status.IN_TRANSIT)
+        return chain
+
+    def order_accepted(self, order: Order) -> None:
+        chain = self._enter(order)
         self.step(chain, Step.SUSPEND if order.held in SUSPENDED else Step.ACK_PLACE)
 
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
-        chain = self.chain_of(order, is_new=True)
-        self.step(chain, Step.IN_TRANSIT, order_status=Status.IN_TRANSIT)
+        chain = self._enter(order)
         self.step(chain, Step.REJECTED, code=reject_code(refusal), text=refusal.text)
 
     def order_activated(self, order: Order) -> None:

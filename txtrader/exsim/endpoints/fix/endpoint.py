@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Container, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -15,17 +16,23 @@ from twisted.python.failure import Failure
 
 from txtrader.exsim.endpoints.delayed_pump import DelayedPump, Latencies
 from txtrader.exsim.endpoints.fix.fault_controls import FaultControls
+from txtrader.exsim.endpoints.fix.owners import owner_of
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.latency import AT_ONCE, Latency
 from txtrader.net.fix_store import FileStore, file_name_of
-from txtrader.net.outbound import OutboundPool
+from txtrader.net.outbound import Outbound, OutboundPool
 from txtrader.net.pump import Pump
 from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions
 from txtrader.wire.fix.store import MemoryStore, Store
 
-__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions"]
+if TYPE_CHECKING:
+    from txtrader.exsim.policies.doors import Door
+    from txtrader.exsim.policies.faces import Face
+    from txtrader.exsim.policies.policy_book import PolicyBook
+
+__all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions", "Sent"]
 
 
 class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +89,10 @@ class FixConnection:
             latencies=Latencies(
                 inbound=options.latency_in, outbound=options.latency_out, computation=options.computation
             ),
-            attach=endpoint.pool.attach,
+            attach=self._attach,
         )
         self.session.spoil = self._spoil
+        self.spoils: deque[Callable[[bytes], bytes]] = deque()
         if endpoint.is_silent:
             self.pump.pause()
         self._holds: Identity | None = None
@@ -118,9 +126,9 @@ class FixConnection:
         if self.endpoint.faults.is_quiet:
             self._send(message)
         else:
-            self.endpoint.faults.pass_on(self, _Sent(message))
+            self.endpoint.faults.pass_on(self, Sent(message))
 
-    def deliver(self, sent: _Sent) -> None:
+    def deliver(self, sent: Sent) -> None:
         """Send past the rules."""
         self._send(sent.message)
 
@@ -130,9 +138,19 @@ class FixConnection:
             if self.endpoint.faults.counts_down():
                 self.drop()
 
+    def _attach(self, transport: Any) -> Outbound:
+        outbound = self.endpoint.pool.attach(transport)
+        if self.endpoint.policies is None:
+            return outbound
+        self.pump.outbound = outbound
+        self.endpoint.policies.connected(self)
+        return self.pump.outbound  # perhaps not the one of before
+
     def _spoil(self, data: bytes) -> bytes:
         if self.endpoint.is_silent:
             return b""  # heartbeats, too: what is not said is a gap later
+        if self.spoils:
+            return self.spoils.popleft()(data)
         if not self.endpoint.garbled:
             return data
         self.endpoint.garbled -= 1
@@ -197,7 +215,7 @@ class _Clients(Factory):
         return self._endpoint.build()
 
 
-class _Sent:
+class Sent:
     """What an endpoint sends, for rules that go by the name."""
 
     __slots__ = ("message",)
@@ -235,6 +253,8 @@ class FixEndpoint(FaultControls):
         self.sessions = 0
         self.made = 0  # connections so far
         self.faults = Faults(reactor)
+        self.policies: Door | None = None  # of the venue, while there are any
+        self._book: tuple[PolicyBook, Face] | None = None
         self.is_silent = False
         self.garbled = 0
         self.overseer: Overseer | None = None
@@ -244,13 +264,21 @@ class FixEndpoint(FaultControls):
         self._interface = interface
         self._port: IListeningPort | None = None
 
+    def under_policies_of(self, book: PolicyBook, face: Face) -> None:
+        """Let a venue's policies act on what is said here, while this endpoint is started; once, before that."""
+        self._book = (book, face)
+
     def start(self) -> Deferred[int]:
         """Listen; answers the port number."""
+        if self._book is not None:
+            self._book[0].attach(self._book[1])
         return maybeDeferred(self._listen)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         self.faults.clear()
+        if self._book is not None:
+            self._book[0].detach(self._book[1])
         for connection in list(self.connections):
             connection.drop()
         for store in self._stores.values():
@@ -302,6 +330,8 @@ class FixEndpoint(FaultControls):
             password = known[identity.target]
             if password is not None and logon.get(554) != password:
                 refusal = "wrong password"
+        if refusal is None and self.policies is not None:
+            refusal = self.policies.logon(connection, owner_of(identity))
         if identity not in self._stores and len(self._stores) >= options.max_identities:
             return None
         self.by_identity[identity] = connection
@@ -327,6 +357,12 @@ class FixEndpoint(FaultControls):
             store = MemoryStore() if folder is None else FileStore(os.path.join(folder, file_name_of(identity)))
             self._stores[identity] = store
         return store
+
+    def forget_numbers(self, *, but_for: Container[Identity] = ()) -> None:
+        """Let the numbers of all begin again, but for some."""
+        for identity, store in self._stores.items():
+            if identity not in but_for:
+                store.reset()
 
     def release(self, connection: FixConnection, identity: Identity) -> None:
         """Let an identity be free again."""

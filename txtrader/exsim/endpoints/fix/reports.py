@@ -24,6 +24,7 @@ _STATUS = {
     OrderStatus.EXPIRED: "C",
 }
 _SUSPENDED = "9"
+_PENDING = ("A", "6", "E")  # of a pending request kind and status are the same
 _REASONS = {
     Reason.UNKNOWN_INSTRUMENT: "1",
     Reason.CLOSED: "2",
@@ -68,7 +69,7 @@ def status_of(order: Order) -> str:
     """Return where the order stands (39)."""
     if order.is_open and order.held == "release":
         return _SUSPENDED
-    return _STATUS[OrderStatus.NEW if order.status is OrderStatus.PENDING_NEW else order.status]
+    return _STATUS[order.status]
 
 
 def instrument_of(order: Order) -> list[tuple[int, str]]:
@@ -83,7 +84,7 @@ def instrument_of(order: Order) -> list[tuple[int, str]]:
 
 def execution_report(order: Order, chain: Chain, event: Event, exec_id: str, version: str, now: int) -> Message:
     """Write a report in the words of a version."""
-    status = status_of(order)
+    status = event.kind if event.kind in _PENDING else status_of(order)
     message = Message("8").add(37, str(order.id)).add(11, chain.cl_ord_id).add(41, chain.was)
     message.add(17, exec_id)
     kind, transaction = event.kind, "0"

@@ -14,6 +14,8 @@ import msgspec
 from txtrader.dialects import fix as dialect
 from txtrader.exsim.endpoints.fix.data import Data
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection, FixEndpoint
+from txtrader.exsim.endpoints.fix.owners import identity_of, owner_of
+from txtrader.exsim.endpoints.fix.policy_face import FixFace
 from txtrader.exsim.endpoints.fix.reports import (
     INSTRUMENT_TAGS,
     Chain,
@@ -34,8 +36,9 @@ from txtrader.wire.fix.session import Identity
 
 __all__ = ["Trading", "TradingOptions", "identity_of", "owner_of"]
 
-_OWNER = "fix|"
 _UNKNOWN, _TOO_LATE, _PENDING, _DUPLICATE, _OTHER = "1", "0", "3", "6", "99"
+_CODES = {Reason.TOO_LATE: _TOO_LATE, Reason.UNKNOWN_ORDER: _UNKNOWN, Reason.PENDING: _PENDING}
+_PENDING_KINDS = {"new": "A", "cancel": "6", "replace": "E"}
 
 
 class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,19 +51,6 @@ class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
     accounts: dict[str, tuple[str, ...]] = {}
     cancel_on_disconnect: bool = False
     role: str = "all"
-
-
-def owner_of(identity: Identity) -> str:
-    """Name an identity as the venue's participant."""
-    return f"{_OWNER}{identity.begin_string}|{identity.sender}|{identity.target}"
-
-
-def identity_of(owner: str) -> Identity | None:
-    """Return the identity behind a participant's name, None for one of another wire."""
-    if not owner.startswith(_OWNER):
-        return None
-    begin_string, sender, target = owner.removeprefix(_OWNER).split("|")
-    return Identity(begin_string, sender, target)
 
 
 class Trading(OrderListener):
@@ -93,6 +83,7 @@ class Trading(OrderListener):
         for order in self.venue.live_orders():  # those that the venue remembers from before it was restarted
             if identity_of(order.owner) is not None:
                 self._chain(order)
+        endpoint.under_policies_of(self.venue.policies, FixFace(endpoint, self.venue))
 
     # -- clients
 
@@ -153,7 +144,7 @@ class Trading(OrderListener):
             self._refuse(connection, message, Refusal(Reason.UNKNOWN_INSTRUMENT, text))
             return
         self._entering = message
-        self.venue.submit(
+        order = self.venue.submit(
             owner,
             Terms(
                 listing_id=found[0].id,
@@ -172,6 +163,7 @@ class Trading(OrderListener):
                 post_only=terms.post_only,
             ),
         )
+        self._chain(order)  # known from now on, even where nothing was said of it yet
         self._entering = None
 
     def _refuse(self, connection: FixConnection, message: Message, refusal: Refusal) -> None:
@@ -268,6 +260,7 @@ class Trading(OrderListener):
         )
 
     def _status(self, connection: FixConnection, message: Message) -> None:
+        self._asked(connection)
         order = self._order_of(connection, message.get(11))
         if order is None:
             refusal = Refusal(Reason.UNKNOWN_ORDER, f"there is no order {message.get(11)}")
@@ -303,7 +296,13 @@ class Trading(OrderListener):
         answer.add(1369, self._exec_id() if message[8] == "FIXT.1.1" else None)
         return answer.add(60, dialect.instant_to_wire(self.venue.now_ns()))
 
+    def _asked(self, connection: FixConnection) -> None:
+        policies = connection.endpoint.policies
+        if policies is not None:
+            policies.asked(connection)
+
     def _mass_status(self, connection: FixConnection, message: Message) -> None:
+        self._asked(connection)
         kind = message[585]
         orders: Iterable[Order] = self._live(connection)
         if kind == "1":
@@ -370,6 +369,17 @@ class Trading(OrderListener):
     def order_accepted(self, order: Order) -> None:
         self._tell(order, Event(kind="0"))
 
+    def request_pending(self, order: Order, request: str) -> None:
+        identity = identity_of(order.owner)
+        if identity is None or self._endpoint is None:
+            return
+        chain = self._chain(order)
+        if chain.asked is not None:
+            chain = Chain(chain.asked, chain.instrument, was=chain.cl_ord_id)
+        event = Event(kind=_PENDING_KINDS[request])
+        version, now = self._version(identity), self.venue.now_ns()
+        self._endpoint.send(identity, execution_report(order, chain, event, self._exec_id(), version, now))
+
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
         self._tell(order, Event(kind="8", refusal=refusal))
 
@@ -413,7 +423,7 @@ class Trading(OrderListener):
         if identity is None or chain is None or chain.asked is None or self._endpoint is None:
             return
         asked, chain.asked = chain.asked, None
-        code = _TOO_LATE if refusal.reason is Reason.TOO_LATE else _OTHER
+        code = _CODES.get(refusal.reason, _OTHER)
         if self._version(identity) == "4.2" and code == _OTHER:
             code = "2"
         self._endpoint.send(

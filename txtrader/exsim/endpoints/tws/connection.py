@@ -14,6 +14,7 @@ from txtrader.exsim.endpoints.tws.accounts import Accounts
 from txtrader.exsim.endpoints.tws.depth import Depth
 from txtrader.exsim.endpoints.tws.history import History
 from txtrader.exsim.endpoints.tws.option_quotes import OptionCalculations
+from txtrader.exsim.endpoints.tws.owners import owner_of
 from txtrader.exsim.endpoints.tws.quotes import Quotes
 from txtrader.exsim.endpoints.tws.realtime import RealTime
 from txtrader.exsim.endpoints.tws.reference import Reference
@@ -21,6 +22,7 @@ from txtrader.exsim.endpoints.tws.service import Answer, RequestFailed, Service
 from txtrader.exsim.endpoints.tws.sidelines import Sidelines
 from txtrader.exsim.endpoints.tws.trading import Trading
 from txtrader.exsim.records import Holding
+from txtrader.net.outbound import Outbound
 from txtrader.net.pump import Pump
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.server import Event, Hello, ServerSession, UnknownRequest, UnreadableRequest
@@ -48,7 +50,7 @@ class TwsConnection:
             endpoint.reactor,
             self._take_event,
             self._lost,
-            attach=endpoint.pool.attach,
+            attach=self._attach,
             keeps_link=True,
         )
         self.binds_orders = False
@@ -141,6 +143,14 @@ class TwsConnection:
 
     # -- in
 
+    def _attach(self, transport: Any) -> Outbound:
+        outbound = self.endpoint.pool.attach(transport)
+        if self.endpoint.policies is None:
+            return outbound
+        self.pump.outbound = outbound
+        self.endpoint.policies.connected(self)
+        return self.pump.outbound  # perhaps not the one of before
+
     def _take_event(self, event: Event) -> None:
         if self.endpoint.is_deaf:
             return
@@ -177,6 +187,8 @@ class TwsConnection:
         """Answer a request of a client that has started."""
         req_id = _id_of(message)
         answer = self._answers.get(message.name)
+        if self.endpoint.policies is not None and self.endpoint.face.is_status_request(message.name):
+            self.endpoint.policies.asked(self)
         if answer is None:
             self.error(req_id, 321, f"Error validating request. {message.name} is not offered here")
             return
@@ -204,6 +216,11 @@ class TwsConnection:
             self.error(-1, 320, "Error reading request. The client id is missing")
             return
         if self.client_id is not None:
+            return
+        policies = self.endpoint.policies
+        if policies is not None and (refusal := policies.logon(self, owner_of(client_id))) is not None:
+            self.error(-1, 326, refusal)
+            self.close()
             return
         if not self.endpoint.admit(self, client_id):
             self.error(-1, 326, "Unable to connect as the client id is already in use. Retry with a unique client id.")

@@ -11,7 +11,7 @@ from txtrader.model.order import OrderStatus
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.table import MAX_VERSION, REQUESTS
 
-__all__ = ["DeskOrder", "fields_from_state", "order_to_state", "perm_id_of"]
+__all__ = ["DeskOrder", "fields_from_state", "order_id_of", "order_to_state", "perm_id_of"]
 
 _PERM_BASE = 1_100_000_000  # ids of the venue stay below 0.9 billion: the sum fits 32 bits
 ZERO = Decimal(0)
@@ -22,13 +22,30 @@ def perm_id_of(venue_id: int) -> int:
     return _PERM_BASE + venue_id
 
 
+def order_id_of(perm_id: int) -> int:
+    """Return the order of the venue that has a permanent id."""
+    return perm_id - _PERM_BASE
+
+
 class DeskOrder:
     """One order of a client, or one that came into the venue by another way (client 0, order id 0 until bound).
 
-    `fields` are those of placeOrder, as last accepted.  `order` is the venue's; None while it is not transmitted.
+    `fields` are those of placeOrder, as last accepted, or asked for while `former` keeps the accepted ones.  `order` is
+    the venue's; None while it is not transmitted.
     """
 
-    __slots__ = ("client_id", "exchange", "fields", "is_bound", "listing", "number", "order", "order_id", "words")
+    __slots__ = (
+        "client_id",
+        "exchange",
+        "fields",
+        "former",
+        "is_bound",
+        "listing",
+        "number",
+        "order",
+        "order_id",
+        "words",
+    )
 
     def __init__(
         self, number: int, client_id: int, order_id: int, fields: dict[str, Any], listing: Listing, exchange: str
@@ -41,6 +58,7 @@ class DeskOrder:
         self.exchange = exchange
         self.order: Order | None = None
         self.is_bound = order_id > 0
+        self.former: dict[str, Any] | None = None
         self.words = ""  # what openOrder says when the status alone does not: a rejection's reason
 
     @property
@@ -65,6 +83,8 @@ class DeskOrder:
                 return "Cancelled"
             case OrderStatus.REJECTED:
                 return "Inactive"
+            case OrderStatus.PENDING_NEW:
+                return "PendingSubmit"
             case _:
                 return "PreSubmitted" if order.held else "Submitted"
 

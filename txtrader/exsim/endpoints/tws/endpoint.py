@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IAddress, IListeningPort
@@ -18,10 +18,14 @@ from txtrader.exsim.endpoints.tws.fault_controls import FaultControls
 from txtrader.exsim.endpoints.tws.listings import Listings
 from txtrader.exsim.endpoints.tws.options import TwsOptions
 from txtrader.exsim.endpoints.tws.order_desk import OrderDesk
+from txtrader.exsim.endpoints.tws.policy_face import TwsFace
 from txtrader.exsim.endpoints.tws.times import Zone
 from txtrader.exsim.venue import Venue
 from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
+
+if TYPE_CHECKING:
+    from txtrader.exsim.policies.doors import Door
 
 __all__ = ["TwsEndpoint"]
 
@@ -72,6 +76,8 @@ class TwsEndpoint(FaultControls):
         self.groups: dict[int, str] = {}
         self.bulletins: list[tuple[int, str, str]] = []
         self.sessions = 0
+        self.policies: Door | None = None  # of the venue, while there are any
+        self.face = TwsFace(self, reactor)
         self.desk = OrderDesk(self)
         if venue.memory is not None:
             venue.memory.extra_to_state = order_to_state
@@ -88,12 +94,14 @@ class TwsEndpoint(FaultControls):
 
     def start(self) -> Deferred[int]:
         """Listen; answers the port number."""
+        self.venue.policies.attach(self.face)
         self.venue.add_observer(self.desk)
         return maybeDeferred(self._listen)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         self.venue.remove_observer(self.desk)
+        self.venue.policies.detach(self.face)
         self.faults.clear()
         for connection in list(self.connections):
             connection.drop()

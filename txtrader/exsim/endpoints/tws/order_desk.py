@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.endpoints.tws.desk_order import DeskOrder, fields_from_state
 from txtrader.exsim.endpoints.tws.order_messages import OrderMessages, manual_fields
+from txtrader.exsim.endpoints.tws.owners import owner_of
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Commission, Fill, Holding, Reason, Refusal
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["OrderDesk", "owner_of", "refusal_code"]
 
 OCA_REDUCE = 3
-
-
-def owner_of(client_id: int) -> str:
-    """Name a client as the venue's participant."""
-    return f"tws-{client_id}"
 
 
 _CODES: dict[Reason, int] = {
@@ -63,6 +59,7 @@ class OrderDesk(OrderListener):
         self._first_id = 1
         self._numbers = 0
         self._bound = 0
+        self.asking: DeskOrder | None = None  # whose request is being made: its refusal is the answer to that
 
     # -- ids
 
@@ -202,6 +199,12 @@ class OrderDesk(OrderListener):
         if not order.held:
             self.send_order(placed, hearers, status="Submitted", is_fresh=True)
 
+    def request_pending(self, order: Order, request: str) -> None:
+        status = {"new": "PendingSubmit", "cancel": "PendingCancel"}.get(request)
+        if status is not None:
+            placed = self.placed_of(order)
+            self.send_order(placed, self.hearers(placed), status=status)
+
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
         placed = self.placed_of(order)
         placed.words = refusal.text
@@ -231,7 +234,24 @@ class OrderDesk(OrderListener):
 
     def order_replaced(self, order: Order) -> None:
         placed = self.placed_of(order)
+        placed.former = None
         self.send_order(placed, self.hearers(placed))
+
+    def cancel_rejected(self, order: Order, refusal: Refusal) -> None:
+        placed = self.placed_of(order)
+        if placed is not self.asking:  # it was asked a while ago
+            text = f"OrderId {placed.order_id} that needs to be cancelled cannot be cancelled, state: {placed.status}."
+            self._refuse(placed, 10148, text)
+
+    def replace_rejected(self, order: Order, refusal: Refusal) -> None:
+        placed = self.placed_of(order)
+        if placed is not self.asking and placed.former is not None:
+            placed.fields, placed.former = placed.former, None
+            self._refuse(placed, refusal_code(refusal), refusal_text(refusal))
+
+    def _refuse(self, placed: DeskOrder, code: int, text: str) -> None:
+        for connection in self.hearers(placed):
+            connection.error(placed.order_id, code, text)
 
     def order_restated(self, order: Order, reason: Refusal) -> None:
         placed = self.placed_of(order)

@@ -123,7 +123,8 @@ class Trading(Service):
             if member is not parent and parent is not None:
                 leader = -1 if parent.order is None else parent.order.id
             entered.append(self._venue_terms(member, terms, leader))
-        self.venue.submit_all(owner_of(self._client_id), entered)
+        for order in self.venue.submit_all(owner_of(self._client_id), entered):
+            self._desk.placed_of(order)  # known from now on, even where nothing was said of it yet
 
     def _check(self, fields: Mapping[str, Any], listing: Listing) -> OrderTerms:
         """Check what TWS itself checks before an order goes anywhere; raises RequestFailed."""
@@ -209,8 +210,9 @@ class Trading(Service):
             raise RequestFailed(105, "Order being modified does not match original order.")
         if terms.type is not order.type:
             raise RequestFailed(329, "Order modify failed. Cannot change to the new order type.")
-        former = placed.fields
-        placed.fields = {**fields, "account": former["account"]}
+        former = placed.fields if placed.former is None else placed.former
+        placed.fields, placed.former = {**fields, "account": former["account"]}, former
+        self._desk.asking = placed
         refusal = self.venue.replace(
             order.owner,
             order.id,
@@ -226,8 +228,9 @@ class Trading(Service):
                 client_order_id=terms.order_ref or "",
             ),
         )
+        self._desk.asking = None
         if refusal is not None:
-            placed.fields = former
+            placed.fields, placed.former = former, None
             raise RequestFailed(refusal_code(refusal), refusal_text(refusal))
 
     # -- cancelling
@@ -243,7 +246,10 @@ class Trading(Service):
             self._desk.discard(placed)
             self.send("orderStatus", **self._desk.messages.status(placed, status="Cancelled"))
             raise RequestFailed(202, "Order Canceled - reason:")
-        if not order.is_open or self.venue.cancel(order.owner, order.id) is not None:
+        self._desk.asking = placed
+        is_refused = not order.is_open or self.venue.cancel(order.owner, order.id) is not None
+        self._desk.asking = None
+        if is_refused:
             raise RequestFailed(
                 10148, f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {placed.status}."
             )
