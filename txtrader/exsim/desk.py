@@ -91,12 +91,12 @@ class Desk:
             parent_id = terms.parent_id
             if parent_id is not None and parent_id < 0:
                 terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
-            made.append(self.make(owner, terms, now))
+            made.append(self._make(owner, terms, now))
         waiting = list(made)
 
         def accept() -> None:
             for order in waiting:
-                self.accept(order, known_accounts)
+                self._accept(order, known_accounts)
             for order in waiting:
                 if order.status is OrderStatus.NEW:
                     self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
@@ -104,7 +104,7 @@ class Desk:
         self.turns.run(None, accept)
         return made
 
-    def make(self, owner: str, terms: Terms, now: int) -> Order:
+    def _make(self, owner: str, terms: Terms, now: int) -> Order:
         number = self._next_number
         self._next_number += 1
         market = self.market_of(terms.listing_id)
@@ -134,7 +134,13 @@ class Desk:
         )
         return order
 
-    def accept(self, order: Order, known_accounts: Sequence[str]) -> None:
+    def take_in(self, owner: str, terms: Terms) -> Order:
+        """Make an order and accept or refuse it within the present turn; it does not go to the market."""
+        order = self._make(owner, terms, self.now_ns())
+        self._accept(order, (terms.account,))
+        return order
+
+    def _accept(self, order: Order, known_accounts: Sequence[str]) -> None:
         refusal = order.end or self._check(order, known_accounts)
         if refusal is not None:
             self._reject(order, refusal)
