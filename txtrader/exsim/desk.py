@@ -97,7 +97,7 @@ class Desk:
             parent_id = terms.parent_id
             if parent_id is not None and parent_id < 0:
                 terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
-            made.append(self.make_one(owner, terms, now))
+            made.append(self._make(owner, terms, now))
         return made
 
     def accept(self, made: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()) -> None:
@@ -107,15 +107,14 @@ class Desk:
         def accept() -> None:
             for order in waiting:
                 if order.is_open:  # else it was canceled while it was pending
-                    self.accept_one(order, known_accounts)
+                    self._accept(order, known_accounts)
             for order in waiting:
                 if order.status is OrderStatus.NEW and order.id not in kept_out:
                     self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
 
         self.turns.run(None, accept)
 
-    def make_one(self, owner: str, terms: Terms, now: int) -> Order:
-        """Give an order its number; it is pending until `accept_one`, which happens in a turn."""
+    def _make(self, owner: str, terms: Terms, now: int) -> Order:
         number = self._next_number
         self._next_number += 1
         market = self.market_of(terms.listing_id)
@@ -145,8 +144,13 @@ class Desk:
         )
         return order
 
-    def accept_one(self, order: Order, known_accounts: Sequence[str]) -> None:
-        """Accept or refuse a pending order."""
+    def take_in(self, owner: str, terms: Terms) -> Order:
+        """Make an order and accept or refuse it within the present turn; it does not go to the market."""
+        order = self._make(owner, terms, self.now_ns())
+        self._accept(order, (terms.account,))
+        return order
+
+    def _accept(self, order: Order, known_accounts: Sequence[str]) -> None:
         refusal = order.end or self._check(order, known_accounts)
         if refusal is not None:
             self._reject(order, refusal)

@@ -71,8 +71,7 @@ class Interception:
             limit_price=price * listing.tick,
             tif=TimeInForce.GTC,
         )
-        counter = desk.make_one(owner, terms, desk.now_ns())
-        desk.accept_one(counter, (account,))
+        counter = desk.take_in(owner, terms)
         if not counter.is_open:
             return False
         rested = order.level is not None
