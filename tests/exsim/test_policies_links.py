@@ -114,6 +114,10 @@ def test_connections_are_silent_frozen_and_refused(room: Room) -> None:
     client.send("A", (98, 0), (108, 30))
     assert client.is_quiet(), "accepted, and nothing is said"
     room.do(room.venue.policies.remove, "mute")
+    (connection,) = room.endpoint.connections
+    room.do(connection.pump.close)  # as its session does when it has heard nothing for long
+    assert rest_of(client) == (b"", "fin")
+    room.until_nobody_is_there()
     client = room.client(sender="SLOW")
     add(room, rule("now", {"do": "freeze", "seconds": 0.2}))
     start = time.monotonic()

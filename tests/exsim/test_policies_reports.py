@@ -57,6 +57,15 @@ def test_a_missing_report_comes_with_a_status_request(room: Room) -> None:
     assert client.is_quiet()
     client.send("H", (11, "A1"), (54, 1), (55, "IBM"))
     assert kinds(client, 2) == [("F", "2"), ("I", "2")]
+    room.trade(Side.SELL, 100, "99.00")
+    client.order("A2", 1, 100, "99.50")
+    client.next("8")
+    client.close()
+    room.until_nobody_is_there()
+    back = room.client(logs_on=False, number=client.number)
+    back.log_on()
+    back.send("H", (11, "A2"), (54, 1), (55, "IBM"))
+    assert kinds(back, 2) == [("F", "2"), ("I", "2")], "by the connection on which it was asked"
 
 
 @with_room

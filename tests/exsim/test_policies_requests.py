@@ -6,6 +6,7 @@ import time
 from decimal import Decimal
 
 from policy_room import Room, add, kinds, rule, with_room
+from test_fix_trading import of_every_version
 
 from txtrader.exsim.records import Decision
 from txtrader.model.order import Side
@@ -240,3 +241,22 @@ def test_an_order_ends_or_shrinks_unasked(room: Room) -> None:
         client.order(f"A{number}", 1, 100, "99.50")
         assert kinds(client, 2) == [("0", "0"), seen]
     assert [order.remaining for order in room.do(room.venue.live_orders)] == [30]
+
+
+@of_every_version
+def test_each_version_says_what_is_pending_and_why_a_request_is_refused(room: Room, version: str) -> None:
+    client = room.client(version)
+    add(
+        room,
+        rule("new", "pend"),
+        rule("cancel", "pend", {"do": "refuse", "reason": "pending"}),
+        rule("replace", "pend", {"do": "refuse", "reason": "venue"}),
+    )
+    client.order("A1", 1, 100, "99.50", _1="DU1000001")
+    assert kinds(client, 2) == [("A", "A"), ("0", "0")]
+    client.change("F", "C1", "A1", 1, 100)
+    assert kinds(client, 1) == [("6", "6")]
+    assert (report := client.next("9"))[102] == "3" and report[39] == "0"
+    client.change("G", "C2", "A1", 1, 200, "99.60")
+    assert kinds(client, 1) == [("E", "E")]
+    assert client.next("9")[102] == ("2" if version == "FIX.4.2" else "99")

@@ -374,6 +374,8 @@ def test_what_is_delayed_is_told_in_its_sequence_and_counts_once(stage):
     assert position.open_buy == 0
     swallowed = stage.venue.policies
     swallowed.remove("p")
-    add(stage, rule("new", "swallow"))
+    add(stage, rule("new", "swallow", "fill"))
+    stage.buy(10, "99.00")
+    assert stage.book() == ([], []), "what was never accepted does not work"
     order = stage.buy(10, "99.00")
     assert stage.venue.cancel("a", order.id) is None and not order.is_open and position.open_buy == 0

@@ -58,7 +58,8 @@ class Interventions:
 
     def start(self, order: Order) -> None:
         """Send an accepted order that was kept out where it belongs."""
-        self._run(order, lambda market: self._desk.start(order))
+        if order.status is not OrderStatus.PENDING_NEW:
+            self._run(order, lambda market: self._desk.start(order))
 
     def overfill(self, order: Order, more: int) -> None:
         """Let an order, live or filled, trade `more` lots with the house than are open of it."""

@@ -140,10 +140,9 @@ class BentOutbound:
         self._outbound.flush()
 
     def close(self) -> None:
-        """Send what is held back, then close; a mute one stays as it is."""
-        if self.is_mute:
-            return
-        self._hand_over()
+        """Send what is held back, then close; a mute one ends without a word."""
+        if not self.is_mute:
+            self._hand_over()
         self._outbound.close()
 
     def lost(self) -> None:

@@ -1,4 +1,4 @@
-"""What actions take: typed values read from plain data, each with its default and meaning."""
+"""What an action is, and what it takes: typed values read from plain data, each with its default and meaning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ import msgspec
 from txtrader.errors import InvalidArgument
 from txtrader.exsim.policies.conditions import as_number
 
-__all__ = ["Parameter", "amount", "chance", "count", "flag", "number", "seconds", "share", "text", "ticks", "word"]
+__all__ = [
+    "Action",
+    "Parameter",
+    "amount",
+    "chance",
+    "count",
+    "flag",
+    "number",
+    "seconds",
+    "share",
+    "text",
+    "ticks",
+    "word",
+]
 
 _UNSET: Any = object()
 
@@ -59,6 +72,17 @@ class Parameter(msgspec.Struct, frozen=True):
         if value < least:
             raise InvalidArgument(f"at least {least} is wanted", path=path)
         return value
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One action.  `group` says what it concerns: a request (gate), executions (trade), reports, data, an order, a
+    link, a session, the venue, or the rule itself."""
+
+    name: str
+    group: str
+    kinds: tuple[str, ...]
+    meaning: str
+    parameters: tuple[Parameter, ...] = ()
 
 
 def _make(type: str, name: str, meaning: str, default: Any, choices: tuple[str, ...] = ()) -> Parameter:

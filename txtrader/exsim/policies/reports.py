@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.endpoints.message_faults import Deliver
@@ -36,6 +37,11 @@ class _Message:
         """Send the copies."""
         for copy in self.copies:
             self._deliver(copy)
+
+    def go_by(self, connection: Any) -> None:
+        """Leave by another connection of the same client, which has come back."""
+        if connection is not self.connection:
+            self.connection, self._deliver = connection, connection.deliver
 
 
 class Outgoing:
@@ -89,10 +95,11 @@ class Outgoing:
             self._follow(under_way)
         elif under_way.window is not None:
             self._collect(under_way, *under_way.window)
-        elif under_way.delay:
-            self._book.later(under_way.delay, self._send, under_way)
         else:
-            self._send(under_way)
+            self._depart(under_way)
+
+    def _depart(self, under_way: _Message) -> None:
+        self._book.later(under_way.delay, self._send, under_way)
 
     def _send(self, under_way: _Message) -> None:
         under_way.send()
@@ -107,16 +114,20 @@ class Outgoing:
         for one in under_way.fired:
             self._book.deeds.run(one.steps, one.policy, under_way.occurrence)
 
-    def _let_go(self, fits: Any) -> None:
+    def _let_go(self, fits: Callable[[_Message], bool]) -> None:
         """Send what was held back for this moment, in its sequence."""
         ready = [held for held in self._held if fits(held)]
         self._held = [held for held in self._held if held not in ready]
         for held in ready:
-            held.send()
+            self._book.later(held.delay, held.send)
 
     def asked(self, connection: Any) -> None:
-        """Send what was withheld until the client asks."""
-        self._let_go(lambda held: held.until == "asked" and held.connection is connection)
+        """Send what was withheld until the client asks, by this connection or by one that it had before."""
+        owner = self._face.owner_of(connection)
+        held_back = [one for one in self._held if one.until == "asked" and one.occurrence.fields["session"] == owner]
+        for one in held_back:
+            one.go_by(connection)
+        self._let_go(lambda held: held in held_back)
 
     # -- another sequence
 
@@ -140,7 +151,7 @@ class Outgoing:
             if collected == first:
                 collected.reverse()
         for under_way in collected:
-            self._send(under_way)
+            self._depart(under_way)
 
     def clear(self) -> None:
         """Send what is held back in windows, forget what is withheld."""
