@@ -23,8 +23,9 @@ from txtrader.exsim.instruments import unlisted
 from txtrader.exsim.lifetimes import Lifetimes
 from txtrader.exsim.links import Links
 from txtrader.exsim.market import Market
+from txtrader.exsim.matching import Apart
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import Listing, Phase, Reason, Refusal, Terms
+from txtrader.exsim.records import KeptApart, Listing, Phase, Reason, Refusal, Terms
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import trail_stop
 from txtrader.exsim.turns import Turns
@@ -86,20 +87,20 @@ class Desk:
             parent_id = terms.parent_id
             if parent_id is not None and parent_id < 0:
                 terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
-            made.append(self._make(owner, terms, now))
-        waiting = list(made)
-
-        def accept() -> None:
-            for order in waiting:
-                self._accept(order, known_accounts)
-            for order in waiting:
-                if order.status is OrderStatus.NEW:
-                    self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
-
-        self.turns.run(None, accept)
+            made.append(self.make(owner, terms, now))
+        self.turns.run(None, partial(self.accept, list(made), known_accounts))
         return made
 
-    def _make(self, owner: str, terms: Terms, now: int) -> Order:
+    def accept(self, orders: Sequence[Order], known_accounts: Sequence[str]) -> None:
+        """Accept or refuse orders that were made, and let those that work follow from the present turn."""
+        for order in orders:
+            self._accept(order, known_accounts)
+        for order in orders:
+            if order.status is OrderStatus.NEW:
+                self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
+
+    def make(self, owner: str, terms: Terms, now: int) -> Order:
+        """Make an order that is still to be accepted."""
         number = self._next_number
         self._next_number += 1
         market = self.market_of(terms.listing_id)
@@ -347,18 +348,21 @@ class Desk:
 
     # -- ends
 
-    def dropped(self, order: Order, reason: Reason) -> None:
+    def dropped(self, order: Order, reason: Reason, apart: Apart | None = None) -> None:
         """Take in that matching canceled the rest of an order: it may not rest, or not trade with its own."""
-        refusal = _KEPT_APART if reason is Reason.SELF_TRADE else Refusal(reason, "nothing more to trade with at once")
+        if reason is Reason.SELF_TRADE:
+            refusal = _kept_apart(order, order.leaves, apart)
+        else:
+            refusal = Refusal(reason, "nothing more to trade with at once")
         self.end(order, OrderStatus.CANCELED, refusal)
 
-    def lessened(self, order: Order, lots: int) -> None:
+    def lessened(self, order: Order, lots: int, apart: Apart | None = None) -> None:
         """Take in that an order lost lots against one of its own key, without a trade."""
         self.count_open(order, -lots)
         order.lots -= lots
         self.touch(order)
         self.tape.write("restate", order.id, order.lots)
-        self.tell("order_restated", order, _KEPT_APART)
+        self.tell("order_restated", order, _kept_apart(order, lots, apart))
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
         order.status = OrderStatus.REJECTED
@@ -439,6 +443,21 @@ class Desk:
 
 
 _LIVES: dict[TimeInForce, int] = {TimeInForce.IOC: AT_ONCE, TimeInForce.FOK: ALL_AT_ONCE}
+
+
+def _kept_apart(order: Order, lots: int, apart: Apart | None) -> Refusal:
+    """Say why an order lost lots to its own key, and what trade that prevented, where matching knows it."""
+    if apart is None:
+        return _KEPT_APART
+    listing = order.listing
+    return KeptApart(
+        _KEPT_APART.reason,
+        _KEPT_APART.text,
+        quantity=lots * listing.step,
+        prevented=apart.lots * listing.step,
+        price=apart.price * listing.tick,
+        liquidity="removed" if apart.is_aggressor else "added",
+    )
 
 
 def set_life(order: Order) -> None:

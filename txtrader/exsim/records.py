@@ -25,6 +25,7 @@ __all__ = [
     "ExecKind",
     "Fill",
     "Holding",
+    "KeptApart",
     "Listing",
     "Phase",
     "Print",
@@ -119,6 +120,7 @@ class Reason(StrEnum):
     NO_LIQUIDITY = "no-liquidity"  # market order without other side, IOC or FOK remainder
     TOO_LATE = "too-late"  # already done
     USER = "user"  # asked for by the owner
+    REPLACED = "replaced"  # another order of the owner stands in its place
     GROUP = "group"  # another order of the group traded
     PARENT = "parent"  # the parent ended
     DISCONNECT = "disconnect"
@@ -143,6 +145,19 @@ class Refusal(msgspec.Struct, frozen=True):
 
     reason: Reason
     text: str
+
+
+class KeptApart(Refusal, frozen=True, kw_only=True):
+    """What an order lost (`quantity`) because it would have traded with its own key.
+
+    `prevented` is what would have traded, `price` and `liquidity` (added or removed) those of the trade that did not
+    happen.
+    """
+
+    quantity: Decimal
+    prevented: Decimal
+    price: Decimal
+    liquidity: str
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

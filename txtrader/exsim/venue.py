@@ -103,7 +103,7 @@ class Venue(PublicData):
             activity=Activity(rate),
             market_rests=market_rests,
             self_trade=self_trade,
-            on_less=lambda order, lots: self._desk.lessened(order, lots),
+            on_less=lambda *facts: self._desk.lessened(*facts),
             has_house=has_house,
             on_fill=lambda *facts: self._desk.filled(*facts),
             on_drop=lambda *facts: self._desk.dropped(*facts),
@@ -231,6 +231,16 @@ class Venue(PublicData):
     def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
         """Change an order's terms; priority is kept only where nothing but the quantity went down."""
         return self._amendments.replace(owner, order_id, changes)
+
+    def exchange(
+        self, owner: str, order_id: int, terms: Terms, *, accounts: Sequence[str] | None = None
+    ) -> Refusal | None:
+        """Put a new order at once in the place of one of `owner`; where it is refused the old one is canceled as well.
+
+        For wires on which a replace makes another order (OUCH, ITCH): the new one has an id, and a place in the queue,
+        of its own.  A refusal is returned only where there is nothing to replace.
+        """
+        return self._amendments.exchange(owner, order_id, terms, accounts if accounts is not None else self.accounts())
 
     def mass_cancel(
         self,
