@@ -342,6 +342,11 @@ class ServerSession(_Session):
         self._has_heard = True  # as of now
 
     @property
+    def backlog(self) -> int:
+        """How many messages of the stream were not handed out yet."""
+        return 0 if self.stream is None else self.stream.next_number - self.next_number
+
+    @property
     def has_more(self) -> bool:
         """Tell whether the stream holds something that was not handed out yet."""
         stream = self.stream

@@ -56,6 +56,14 @@ class Codec:
         """Read what a venue sends.  Raises RemoteProtocolError."""
         return self._read(data, self._responses, is_request=False)
 
+    def has(self, name: str) -> bool:
+        """Tell whether this version has a message of that name."""
+        return name in self._by_name
+
+    def fields_of(self, name: str) -> tuple[str, ...]:
+        """Return the fields of a message, in their sequence."""
+        return tuple(field.name for field in self._by_name[name].fields)
+
     def has_appendage(self, name: str, *, is_later_edition: bool) -> bool:
         """Tell whether a message of this name ends in an appendage, be it an empty one."""
         appendage = self._by_name[name].appendage
