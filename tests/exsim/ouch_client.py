@@ -78,7 +78,8 @@ class Told:
         self.fields: dict[str, Any] = dict(zip(names.split(), texts, strict=True))
         for key in ("name", "old"):
             if key in self.fields and version == "4.2":
-                self.fields[key] = int(self.fields[key][1:])
+                token = self.fields[key]
+                self.fields[key] = int(token[1:]) if token[1:].isdigit() else token
         for key in ("price", "ref_price"):
             if key in self.fields:
                 self.fields[key] = Decimal(self.fields[key]) / 10_000
@@ -154,7 +155,7 @@ class OuchClient:
         self.packet(
             "L", b"%-6s%-10s%10s%20d" % (self.user.encode(), password.encode(), session.encode(), sequence)
         )  # fmt: skip
-        return self.packets[-1][0] if self.packets else ""
+        return self.packets[0][0] if self.packets else ""
 
     @property
     def session(self) -> str:
@@ -185,6 +186,7 @@ class OuchClient:
 
     def take(self) -> list[Told]:
         """Return what was told since the last time."""
+        self.room.run()
         told, self.told = self.told, []
         return told
 

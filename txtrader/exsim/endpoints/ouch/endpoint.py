@@ -93,9 +93,14 @@ class OuchConnection:
             self.endpoint.log_in(self, event)
         if self.session.is_over:  # refused, or logged out
             self.pump.close()
-        elif self.session.backlog > _BY_ITSELF and not self._is_planned:
+        elif self._has_to_follow() and not self._is_planned:
             self._is_planned = True
             self.endpoint.reactor.callLater(0, self._after_event)
+
+    def _has_to_follow(self) -> bool:
+        """Tell whether more is to be done than the event's own bytes: the rest of a long stream, or its end."""
+        stream = self.session.stream
+        return self.session.backlog > _BY_ITSELF or (stream is not None and stream.is_ended)
 
     def _after_event(self) -> None:
         self._is_planned = False
