@@ -32,6 +32,12 @@ __all__ = ["exsim"]
     type=click.IntRange(0, 65535),
     help="Serve it to FIX 4.2, 4.4 and 5.0SP2 clients there as well (TargetCompID EXSIM); 0: any free port.",
 )
+@click.option(
+    "--ouch-port",
+    type=click.IntRange(0, 65535),
+    help="Serve it to OUCH clients over SoupBinTCP there as well; 0: any free port.",
+)
+@click.option("--ouch-version", type=click.Choice(["4.2", "5.0"]), help="The version of OUCH.  [default: 5.0]")
 @click.option("--host", help="The address it listens on.  [default: 127.0.0.1]")
 @click.option("--seed", type=click.IntRange(0, 2**31), help="The seed of the market.  [default: 7]")
 @click.option("--pace", type=click.Choice(["none", "slow", "fast"]), help="How busy it is.  [default: slow]")
@@ -46,6 +52,8 @@ def _command(
     tws_port: int | None,
     cqg_port: int | None,
     fix_port: int | None,
+    ouch_port: int | None,
+    ouch_version: str | None,
     host: str | None,
     seed: int | None,
     pace: str | None,
@@ -56,11 +64,11 @@ def _command(
     logfile: str | None,
     debug: bool,
 ) -> None:
-    """Run a simulated TWS, and CQG and FIX beside it if told so, until Ctrl-C or SIGTERM.
+    """Run a simulated TWS, and CQG, FIX and OUCH beside it if told so, until Ctrl-C or SIGTERM.
 
     Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws; any client of CQG's WebAPI, with any user and
-    password, over ws; any FIX client, with any CompID of its own.  When it listens, a line on standard output says
-    where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT.
+    password, over ws; any FIX client, with any CompID of its own; any OUCH client, with any user and password.  When it
+    listens, a line on standard output says where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT, ouch HOST:PORT.
     """
     said = {
         "api_port": tws_port,
@@ -91,9 +99,8 @@ def _command(
         if fault is None:
             click.echo(f"tws {settings.api_host}:{port}")
             for wire, other in served.items():
-                click.echo(
-                    f"cqg ws://{settings.api_host}:{other}/" if wire == "cqg" else f"fix {settings.api_host}:{other}"
-                )
+                where = f"{settings.api_host}:{other}"
+                click.echo(f"cqg ws://{where}/" if wire == "cqg" else f"{wire} {where}")
         elif settings.daemon_logfile != "-":
             click.echo(f"exsim: {fault}", err=True)
 
@@ -104,7 +111,12 @@ def _command(
             limits={name: value for name, value in limits.items() if value is not None},
             loop=loop,
             report=report,
-            others={wire: port for wire, port in (("cqg", cqg_port), ("fix", fix_port)) if port is not None},
+            others={
+                wire: port
+                for wire, port in (("cqg", cqg_port), ("fix", fix_port), ("ouch", ouch_port))
+                if port is not None
+            },
+            ouch_version=ouch_version or "5.0",
         )
     )
 

@@ -1,4 +1,4 @@
-"""The simulator as a daemon of its own: a broker to test against, for any TWS, CQG or FIX client."""
+"""The simulator as a daemon of its own: a broker to test against, for any TWS, CQG, FIX or OUCH client."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from txtrader.daemon.process import PidFile
 from txtrader.errors import ConfigError
 from txtrader.exsim.endpoints.cqg import CqgOptions
 from txtrader.exsim.endpoints.fix import FixOptions
+from txtrader.exsim.endpoints.ouch import OuchOptions
 from txtrader.exsim.endpoints.tws import TwsOptions
 from txtrader.service.demo import DemoMarket
 from txtrader.settings import Settings
@@ -26,8 +27,8 @@ __all__ = ["ExsimService", "make_application", "run"]
 class ExsimService(Daemon):
     """A market with a simulated TWS before it, on the address that a gateway of the same settings dials.
 
-    `others` are ports at which the same market is served over other wires, `cqg` and `fix`; 0 is any free port.
-    `served` says where that is, once started.
+    `others` are ports at which the same market is served over other wires, `cqg`, `fix` and `ouch` (in
+    `ouch_version`); 0 is any free port.  `served` says where that is, once started.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ExsimService(Daemon):
         state_path: str | None,
         options: TwsOptions,
         others: Mapping[str, int] | None = None,
+        ouch_version: str = "5.0",
     ) -> None:
         super().__init__(settings, reactor)
         self.name = "exsim"
@@ -46,6 +48,7 @@ class ExsimService(Daemon):
         self._state_path = state_path
         self._options = options
         self._others = dict(others or {})
+        self._ouch_version = ouch_version
         self.served: dict[str, int] = {}
 
     async def start_parts(self) -> None:
@@ -93,6 +96,9 @@ class ExsimService(Daemon):
         try:
             if wire == "cqg":
                 self.served[wire] = await market.start_cqg(self._reactor, host, port, CqgOptions())
+            elif wire == "ouch":
+                asked = OuchOptions(version=self._ouch_version)
+                self.served[wire] = await market.start_ouch(self._reactor, host, port, asked)
             else:
                 options = FixOptions(store_folder=self._fix_folder())
                 self.served[wire] = await market.start_fix(self._reactor, host, port, options)
@@ -116,6 +122,7 @@ def make_application(
     state_path: str | None = None,
     options: TwsOptions | None = None,
     others: Mapping[str, int] | None = None,
+    ouch_version: str = "5.0",
 ) -> Componentized:
     """Build the application of `tac/exsim.tac`; without `settings` those of the process, mode tws.
 
@@ -131,6 +138,7 @@ def make_application(
         state_path=state_path,
         options=options or TwsOptions(),
         others=others,
+        ouch_version=ouch_version,
     )
     daemon.setServiceParent(application)  # type: ignore[no-untyped-call]
     return application
@@ -144,6 +152,7 @@ def run(
     loop: str,
     report: Callable[[str | None, int, Mapping[str, int]], None],
     others: Mapping[str, int] | None = None,
+    ouch_version: str = "5.0",
 ) -> int:
     """Run the simulator until a signal; return the exit code.
 
@@ -152,7 +161,9 @@ def run(
     """
     from twisted.internet import reactor
 
-    application = make_application(settings, state_path=state_path, options=TwsOptions(**limits), others=others)
+    application = make_application(
+        settings, state_path=state_path, options=TwsOptions(**limits), others=others, ouch_version=ouch_version
+    )
     (daemon,) = service.IServiceCollection(application)
     return run_application(
         application, reactor, loop=loop, report=lambda fault: report(fault, daemon.port, daemon.served)
