@@ -74,7 +74,7 @@ class Told:
         form, names = _TOLD[version][self.letter]
         size = struct.calcsize(form)
         values = struct.unpack(form, data[1 : 1 + size])
-        texts = [value.decode().rstrip(" ") if isinstance(value, bytes) else value for value in values]
+        texts = [value.decode("latin-1").rstrip(" ") if isinstance(value, bytes) else value for value in values]
         self.fields: dict[str, Any] = dict(zip(names.split(), texts, strict=True))
         for key in ("name", "old"):
             if key in self.fields and version == "4.2":

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from exsim_venue import ACME, A
+from exsim_venue import ACME, A, B
 from ouch_client import OuchClient, Room
 
 from txtrader.dialects.ouch import REJECTIONS
+from txtrader.exsim.endpoints.ouch import OuchUser
 from txtrader.exsim.endpoints.ouch.options import NOT_OFFERED
 from txtrader.exsim.records import Changes, Phase, Reason, Refusal, SelfTrade
 
@@ -476,6 +477,19 @@ def test_many_are_canceled_at_once(firm, stock, tags, gone, take_seat):
     assert [one.brief("name", "reason") for one in told] == [("C", name, "U") for name in gone]
     alice.raw(mass_cancel(9))  # repeated: ignored
     assert alice.take() == [] and len(bob.take()) == 1
+
+
+def test_a_replace_stays_with_the_firm_of_the_order(take_seat):
+    users = {"alice": OuchUser(firms={"AAAA": A, "BBBB": B})}
+    room, alice = take_seat("5.0", users=users)
+    alice.enter(1, "B", 10, "99.00", firm="BBBB")
+    alice.replace(1, 2, 20, "99.00", tags=b"\5\2AAAA")
+    assert alice.take()[1].tags == {2: b"BBBB"}
+    assert [order.account for order in room.venue.live_orders()] == [B]
+    alice.raw(mass_cancel(3))
+    assert alice.briefs("name") == [("X", 3)]
+    alice.raw(mass_cancel(4, "BBBB"))
+    assert alice.briefs("name") == [("X", 4), ("C", 2)]
 
 
 def switch(letter: bytes, name: int, firm: str = "") -> bytes:

@@ -153,9 +153,13 @@ def _to_wire(field: Field, value: Any) -> Any:
     if field.kind != "a":
         return value
     text: str = value
-    if len(text) > field.size or not text.isascii():
+    try:
+        packed = text.encode("latin-1")  # what a client wrote into free text is repeated, be it what it may
+    except UnicodeEncodeError:
+        packed = None
+    if packed is None or len(packed) > field.size:
         raise LocalProtocolError(f"{field.name} cannot hold {text!r}")
-    return text.ljust(field.size).encode("ascii")
+    return packed.ljust(field.size)
 
 
 def _from_wire(value: bytes) -> str:

@@ -141,6 +141,7 @@ class OuchEndpoint(FaultControls):
         self.venue = venue
         self.reactor = reactor
         self.options = options or OuchOptions()
+        self.users = {user.upper(): settings for user, settings in self.options.users.items()}
         self.codec = Codec(self.options.version)
         self.pool = OutboundPool(reactor)
         self.connections: list[OuchConnection] = []
@@ -296,9 +297,8 @@ class OuchEndpoint(FaultControls):
 
     def _member(self, user: str, password: str) -> Member | None:
         """Return a user whose password is right, None for anybody else."""
-        options = self.options
-        settings = options.users.get(user)
-        if options.users and (settings is None or not _is_right(settings.password, password)):
+        settings = self.users.get(user)
+        if self.users and (settings is None or not _is_right(settings.password, password)):
             return None
         return self._known(user)
 

@@ -104,7 +104,7 @@ class Member:
         self.endpoint = endpoint
         self.user = user
         self.owner = owner_of(user)
-        self.settings = endpoint.options.users.get(user)
+        self.settings = endpoint.users.get(user)
         self.connection: OuchConnection | None = None
         self.presence: Session | None = None
         self.stream: Stream

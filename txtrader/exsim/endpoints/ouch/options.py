@@ -44,7 +44,7 @@ class OuchUser(msgspec.Struct, frozen=True, kw_only=True):
 class OuchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the endpoint does.
 
-    `version` is 4.2 or 5.0.  `users` are those who may log in (none: anybody), by name in capitals.
+    `version` is 4.2 or 5.0.  `users` are those who may log in (none: anybody), by name, whatever its case.
     `replaces_login`: a second login of a user ends the first, else it is refused.  `opens_day`: the day begins with
     the endpoint, and the next one at midnight in `time_zone`; else by `start_day` and `end_day` alone.
 

@@ -218,15 +218,12 @@ class Reports(OrderListener):
         record = self._records.get(order.id)
         if record is None:
             return
-        lots = record.working - record.open
         if record.asked == "cancel":
-            self._canceled(record, lots, "U")
+            self._canceled(record, record.working - record.open, "U")
         elif record.asked == "modify":
             self.say(record, "OrderModified", shares=record.open, quantity=record.open)
-        else:  # somebody else changed it
-            if lots > 0:
-                self._canceled(record, lots, "S")
-            self._moved(record)
+        else:
+            self._changed(record)
         self._look(record)
 
     def order_restated(self, order: Order, reason: Refusal) -> None:
@@ -236,8 +233,14 @@ class Reports(OrderListener):
         if isinstance(reason, KeptApart):
             self._prevented(record, int(reason.quantity), reason)
         else:
-            self._moved(record)
+            self._changed(record)
         self._look(record)
+
+    def _changed(self, record: Record) -> None:
+        """Tell that somebody else changed the order."""
+        if record.open < record.working:
+            self._canceled(record, record.working - record.open, "S")
+        self._moved(record)
 
     def order_activated(self, order: Order) -> None:
         record = self._records.get(order.id)

@@ -129,7 +129,11 @@ class Trading:
             member.ignore(message.name, self._name(message, "orig_user_ref"), why)
             return
         inherited = {key: value for key, value in old.fields.items() if key in _REPEATED}
-        record = Record(member, name, {"cl_ord_id": "", "bbo_weight": "", **message.fields, **inherited}, message.tags)
+        tags = {key: value for key, value in old.tags.items() if key == "firm"}
+        record = Record(
+            member, name, {"cl_ord_id": "", "bbo_weight": "", **message.fields, **inherited},
+            {**(message.tags or {}), **tags},
+        )  # fmt: skip
         phase = self.venue.phase(old.order.listing.id)
         if old.is_held or self._holds_cancels or phase in _STILL:
             # It cannot be canceled now, so it stays, and the new name is gone.
@@ -161,7 +165,7 @@ class Trading:
         member, options = record.member, self.options
         if not self.endpoint.is_open:
             raise dialect.Unsupported("hours", "the day has not begun")
-        if isinstance(record.name, str) and not record.name.isalnum():
+        if isinstance(record.name, str) and not (record.name.isascii() and record.name.isalnum()):
             raise dialect.Unsupported("other", f"a token {record.name!r}")
         for feature in terms.features:
             if feature in options.not_offered:
