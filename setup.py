@@ -39,6 +39,7 @@ setup(
             "ib_async>=2.1",
             "websockets>=15",
             "simplefix>=1.0.17",
+            "nasdaq-protocols>=1.3.0",
             "ruff",
             "mypy",
             "mypy-zope",

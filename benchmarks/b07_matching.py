@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.harness import Result, Target, Void, compare
 from tests.exsim.exsim_flow import LeastBook, make_flow
 from txtrader.exsim.book import Book, BookOrder
-from txtrader.exsim.matching import Matching
+from txtrader.exsim.matching import Apart, Matching
 
 OPERATIONS = 100_000
 
@@ -34,10 +34,10 @@ class _Sink:
     def rested(self, order: BookOrder) -> None:
         self.events.append((order.number, order.price, order.leaves))
 
-    def dropped(self, order: BookOrder, reason: Any) -> None:
+    def dropped(self, order: BookOrder, reason: Any, apart: Apart | None = None) -> None:
         self.events.append((order.number, reason))
 
-    def lessened(self, order: BookOrder, lots: int) -> None:
+    def lessened(self, order: BookOrder, lots: int, apart: Apart | None = None) -> None:
         self.events.append((order.number, lots))
 
 

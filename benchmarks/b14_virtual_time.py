@@ -74,10 +74,10 @@ class _Trader:
     def rested(self, order: BookOrder) -> None:
         self.hash = (self.hash * 31 + order.number) & _MASK
 
-    def dropped(self, order: BookOrder, reason: Any) -> None:
+    def dropped(self, order: BookOrder, reason: Any, apart: Any = None) -> None:
         raise Void("nothing is dropped here")
 
-    def lessened(self, order: BookOrder, lots: int) -> None:
+    def lessened(self, order: BookOrder, lots: int, apart: Any = None) -> None:
         raise Void("nothing is lessened here")
 
 

@@ -37,6 +37,12 @@ __all__ = ["exsim"]
     type=click.IntRange(0, 65535),
     help="Let it be driven by requests there (docs/exsim-control.md); 0: any free port.",
 )
+@click.option(
+    "--ouch-port",
+    type=click.IntRange(0, 65535),
+    help="Serve it to OUCH clients over SoupBinTCP there as well; 0: any free port.",
+)
+@click.option("--ouch-version", type=click.Choice(["4.2", "5.0"]), help="The version of OUCH.  [default: 5.0]")
 @click.option("--host", help="The address it listens on.  [default: 127.0.0.1]")
 @click.option("--seed", type=click.IntRange(0, 2**31), help="The seed of the market.  [default: 7]")
 @click.option("--pace", type=click.Choice(["none", "slow", "fast"]), help="How busy it is.  [default: slow]")
@@ -52,6 +58,8 @@ def _command(
     cqg_port: int | None,
     fix_port: int | None,
     control_port: int | None,
+    ouch_port: int | None,
+    ouch_version: str | None,
     host: str | None,
     seed: int | None,
     pace: str | None,
@@ -62,12 +70,12 @@ def _command(
     logfile: str | None,
     debug: bool,
 ) -> None:
-    """Run a simulated TWS, and CQG and FIX beside it if told so, until Ctrl-C or SIGTERM.
+    """Run a simulated TWS, and CQG, FIX and OUCH beside it if told so, until Ctrl-C or SIGTERM.
 
     Any TWS client may connect to it: ib_async, ibapi, TXTRADER_MODE=tws; any client of CQG's WebAPI, with any user and
-    password, over ws; any FIX client, with any CompID of its own.  When it listens, a line on standard output says
-    where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT; and for the control HOST:PORT with the token that its
-    clients have to say (EXSIM_TOKEN, where that is set).
+    password, over ws; any FIX client, with any CompID of its own; any OUCH client, with any user and password.  When it
+    listens, a line on standard output says where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT, ouch HOST:PORT;
+    and for the control HOST:PORT with the token that its clients have to say (EXSIM_TOKEN, where that is set).
     """
     said = {
         "api_port": tws_port,
@@ -113,9 +121,15 @@ def _command(
             report=report,
             others={
                 wire: port
-                for wire, port in (("cqg", cqg_port), ("fix", fix_port), ("control", control_port))
+                for wire, port in (
+                    ("cqg", cqg_port),
+                    ("fix", fix_port),
+                    ("ouch", ouch_port),
+                    ("control", control_port),
+                )
                 if port is not None
             },
+            ouch_version=ouch_version or "5.0",
         )
     )
 

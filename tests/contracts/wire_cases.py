@@ -16,6 +16,9 @@ from txtrader.wire.fix.message import Message as FixMessage
 from txtrader.wire.fix.session import FixSession, Identity, Profile, SessionOptions
 from txtrader.wire.fix.store import MemoryStore
 from txtrader.wire.line import LineSession
+from txtrader.wire.soupbin import ClientSession as SoupClientSession
+from txtrader.wire.soupbin import LoginRequested, Stream
+from txtrader.wire.soupbin import ServerSession as SoupServerSession
 from txtrader.wire.tws.client import ClientSession
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.server import Hello, ServerSession
@@ -184,7 +187,58 @@ fix_initiator = Case(
     unsendable=FixMessage("D", [(58, "a\x01b")]),
 )
 
-CASES = [line, tws_server, tws_client, fix_acceptor, fix_initiator]
+
+def soup(kind: str, payload: bytes = b"") -> bytes:
+    return struct.pack(">H", 1 + len(payload)) + kind.encode() + payload
+
+
+def admit(session: SoupServerSession, event: Any) -> None:
+    if isinstance(event, LoginRequested):
+        stream = Stream("DAY1")
+        stream.append(b"first")
+        session.admit(stream)
+
+
+SOUP_LOGIN = soup("L", b"ALICE SECRET    " + b" " * 10 + b"1".rjust(20))
+
+soup_server = Case(
+    name="soup-server",
+    make=SoupServerSession,
+    opening=SOUP_LOGIN,
+    stream=SOUP_LOGIN + soup("U", b"order 1") + soup("R") + soup("+", b"hello") + soup("U") + soup("U", b"order 2"),
+    last=soup("U", b"order 2"),
+    events=4,
+    garbage=soup("S", b"no client says this"),
+    endless=b"\xff" * 4096,
+    bound=8192,
+    sendable=b"second",
+    unsendable=b"x" * 65_535,
+    react=admit,
+)
+
+
+def asking(session: SoupClientSession) -> SoupClientSession:
+    session.log_in("ALICE", "SECRET")
+    return session
+
+
+SOUP_ANSWER = soup("A", b"DAY1".rjust(10) + b"1".rjust(20))
+
+soup_client = Case(
+    name="soup-client",
+    make=lambda: asking(SoupClientSession()),
+    opening=SOUP_ANSWER,
+    stream=SOUP_ANSWER + soup("S", b"one") + soup("H") + soup("+") + soup("S", b"") + soup("U", b"x") + soup("S", b"3"),
+    last=soup("S", b"3"),
+    events=5,
+    garbage=b"\0\0",
+    endless=b"\xff" * 4096,
+    bound=8192,
+    sendable=b"order",
+    unsendable=b"x" * 65_535,
+)
+
+CASES = [line, tws_server, tws_client, fix_acceptor, fix_initiator, soup_server, soup_client]
 
 
 class MessageCase(msgspec.Struct, kw_only=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from exsim_venue import ACME, BETA, FUTURE, PAIR, SECOND, A, B, Ear, Stage
+from exsim_venue import ACME, BETA, FUTURE, PAIR, SECOND, A, B, Ear, Eye, Stage
 
 from txtrader.exsim.listeners import OrderListener
-from txtrader.exsim.records import Changes, Phase, Reason, Refusal, SelfTrade
+from txtrader.exsim.records import Changes, KeptApart, Phase, Reason, Refusal, SelfTrade
 from txtrader.model.order import OrderStatus, OrderType, Side, TimeInForce
 
 D = Decimal
@@ -526,6 +526,54 @@ def test_orders_of_one_account_are_kept_apart_as_the_venue_says(mode, resting, i
         if order.status is CANCELED:
             assert order.end.reason is Reason.SELF_TRADE
     assert bool(stage.venue.fills()) == (mode is SelfTrade.NONE)
+
+
+def test_it_is_told_what_was_lost_and_which_trade_did_not_happen():
+    stage = Stage(self_trade=SelfTrade.DECREMENT)
+    first = stage.sell(30, "100.00", account=A)
+    second = stage.buy(50, "101.00")
+    told = {fact[1]: fact[2] for fact in stage.ear.heard if fact[0] in ("order_canceled", "order_restated")}
+    for order, liquidity in ((first, "added"), (second, "removed")):
+        reason = told[order.id]
+        assert isinstance(reason, KeptApart)
+        assert (reason.quantity, reason.prevented, reason.price, reason.liquidity) == (30, 30, 100, liquidity)
+    stage = Stage(self_trade=SelfTrade.NEWEST)
+    stage.sell(30, "100.00", account=A)
+    end = stage.buy(50, "101.00").end
+    assert isinstance(end, KeptApart) and (end.quantity, end.prevented) == (50, 30)
+
+
+def test_an_exchange_puts_a_new_order_at_the_end_of_the_queue_as_one_message():
+    stage = Stage()
+    first = stage.buy(10, "100.00")
+    stage.buy(20, "100.00")
+    eye = Eye()
+    watch = stage.venue.watch(ACME.id, eye)
+    stage.ear.heard.clear()
+    assert stage.venue.exchange("a", first.id, stage.terms("BUY", 5, "100.01")) is None
+    assert [str(top.bid) for top in eye.of("top")] == ["100.01"], "nobody sees the book without either"
+    watch.close()
+    (canceled, accepted) = [fact for fact in stage.ear.heard if fact[0].startswith("order")]
+    assert canceled[:2] == ("order_canceled", first.id) and canceled[2].reason is Reason.REPLACED
+    assert accepted[0] == "order_accepted" and accepted[1] != first.id
+    assert stage.venue.exchange("a", accepted[1], stage.terms("BUY", 5, "100.00")) is None
+    new = stage.venue.live_orders()[-1]
+    assert stage.venue.queue_position(new.id) == (20, 1)
+
+
+def test_an_exchange_for_an_order_that_is_refused_leaves_none_and_one_of_a_dead_order_does_nothing():
+    stage = Stage()
+    order = stage.buy(10, "100.00")
+    eye = Eye()
+    watch = stage.venue.watch(ACME.id, eye)
+    assert stage.venue.exchange("a", order.id, stage.terms("BUY", 5, "100.005")) is None
+    assert order.status is CANCELED and not stage.venue.live_orders()
+    assert eye.of("top")[-1].bid is None
+    watch.close()
+    stage.ear.heard.clear()
+    assert stage.venue.exchange("a", order.id, stage.terms("BUY", 5, "100.00")).reason is Reason.TOO_LATE
+    assert stage.venue.exchange("b", order.id, stage.terms("BUY", 5, "100.00")).reason is Reason.UNKNOWN_ORDER
+    assert not stage.venue.live_orders() and stage.ear.names("order_accepted", "order_rejected") == []
 
 
 def test_only_those_of_one_key_are_kept_apart_and_executions_that_were_made_stand():

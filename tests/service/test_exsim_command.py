@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -189,3 +190,34 @@ def test_orders_and_numbers_of_a_fix_client_outlive_a_kill(start: Start) -> None
     finally:
         back.close()
     assert end(again) == 0
+
+
+@pytest.mark.parametrize("version", ["4.2", "5.0"])
+def test_an_ouch_client_trades_there_in_the_version_that_was_asked_for(start: Start, version: str) -> None:
+    words = ("--ouch-port", 0, *(("--ouch-version", version) if version != "5.0" else ()))
+    process = start("txtrader.exsim", "--tws-port", 0, *words, "--pace", "none")
+    port_of(process)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("ouch 127.0.0.1:"), line
+    with socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2])), timeout=10) as client:
+        client.sendall(b"\0\x2fL" + b"anyone".ljust(46 - 20) + b"1".rjust(20))
+        if version == "4.2":
+            order = struct.pack(
+                ">c14scI8sII4scccIcc", b"O", b"A1".ljust(14), b"B", 10, b"IBM".ljust(8), 0x7FFFFFFF, 0, b" " * 4,
+                b"Y", b"P", b"N", 0, b"N", b" ",
+            )  # fmt: skip
+        else:
+            order = struct.pack(
+                ">cIcI8sQccccc14sH", b"O", 1, b"B", 10, b"IBM".ljust(8), 2_000_000_000, b"3", b"Y", b"P", b"N", b"N",
+                b" " * 14, 0,
+            )  # fmt: skip
+        client.sendall(struct.pack(">Hc", 1 + len(order), b"U") + order)
+        data, kinds = b"", []
+        while len(kinds) < 4:
+            data += client.recv(4096)
+            while len(data) > 2 and len(data) >= 2 + (size := int.from_bytes(data[:2], "big")):
+                kinds += [data[2:3] if data[2:3] == b"A" else data[3:4]] if data[2:3] != b"H" else []
+                data = data[2 + size :]
+        assert kinds == [b"A", b"S", b"A", b"E"]
+    assert end(process) == 0

@@ -6,7 +6,7 @@ the new total, executions included: at or below what is done already, the order 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -60,10 +60,37 @@ class Amendments:
         self._desk.tape.write("replace", owner, order_id, changes.quantity, changes.limit_price, changes.stop_price)
         return self._run(owner, order_id, lambda order: self._replace(order, changes), "replace_rejected")
 
+    def exchange(self, owner: str, order_id: int, terms: Terms, accounts: Sequence[str]) -> Refusal | None:
+        """Put a new order in the place of one of `owner`; where it is refused the old one is canceled as well.
+
+        One message: nobody sees the book without the one and the other.
+        """
+        desk = self._desk
+
+        def exchange(order: Order) -> None:
+            new = desk.make_one(owner, terms, desk.now_ns())
+            desk.take_out(order)
+            desk.end(order, OrderStatus.CANCELED, Refusal(Reason.REPLACED, f"order {new.id} stands in its place"))
+            desk.accept_now((new,), accounts)
+            if not new.is_open:
+                desk.turns.then(desk.market_of(order.listing.id), _nothing)  # the market is told that the old one went
+
+        desk.tape.write("exchange", owner, order_id)
+        return self._run(owner, order_id, exchange, "replace_rejected", is_public=False)
+
     def _run(
-        self, owner: str | None, order_id: int, change: Callable[[Order], Refusal | None], rejected: str
+        self,
+        owner: str | None,
+        order_id: int,
+        change: Callable[[Order], Refusal | None],
+        rejected: str,
+        *,
+        is_public: bool = True,
     ) -> Refusal | None:
-        """Process a change in its turn; None while another message is processed, and its listener hears later."""
+        """Process a change in its turn; None while another message is processed, and its listener hears later.
+
+        The market's watchers are told after it, unless what follows from the change does that.
+        """
         desk = self._desk
         answer: list[Refusal] = []
         order = desk.orders.get(order_id)
@@ -80,7 +107,7 @@ class Amendments:
                 desk.tape.write(rejected, order_id, str(refusal.reason))
                 desk.tell(rejected, order, refusal)
 
-        desk.turns.run(desk.market_of(order.listing.id), process)
+        desk.turns.run(desk.market_of(order.listing.id) if is_public else None, process)
         return answer[0] if answer else None
 
     def _replace(self, order: Order, changes: Changes) -> Refusal | None:
@@ -155,3 +182,7 @@ class Amendments:
         desk.touch(order)
         desk.tape.write("replaced", order.id, order.lots, order.price, order.stop_ticks)
         desk.tell("order_replaced", order)
+
+
+def _nothing() -> None:
+    """Make a turn of its own, for what is published after it."""

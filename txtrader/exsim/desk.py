@@ -24,8 +24,9 @@ from txtrader.exsim.interception import Interception
 from txtrader.exsim.lifetimes import Lifetimes
 from txtrader.exsim.links import Links
 from txtrader.exsim.market import Market
+from txtrader.exsim.matching import Apart
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import Listing, Phase, Reason, Refusal, Terms
+from txtrader.exsim.records import KeptApart, Listing, Phase, Reason, Refusal, Terms
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import trail_stop
 from txtrader.exsim.turns import Turns
@@ -97,24 +98,26 @@ class Desk:
             parent_id = terms.parent_id
             if parent_id is not None and parent_id < 0:
                 terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
-            made.append(self._make(owner, terms, now))
+            made.append(self.make_one(owner, terms, now))
         return made
 
     def accept(self, made: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()) -> None:
         """Accept or refuse pending orders, then send them to the market but for those (by id) that are `kept_out`."""
-        waiting = list(made)
+        self.turns.run(None, partial(self.accept_now, list(made), known_accounts, kept_out))
 
-        def accept() -> None:
-            for order in waiting:
-                if order.is_open:  # else it was canceled while it was pending
-                    self._accept(order, known_accounts)
-            for order in waiting:
-                if order.status is OrderStatus.NEW and order.id not in kept_out:
-                    self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
+    def accept_now(
+        self, orders: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()
+    ) -> None:
+        """Do what `accept` does within the present turn; those that work follow from it."""
+        for order in orders:
+            if order.is_open:  # else it was canceled while it was pending
+                self._accept(order, known_accounts)
+        for order in orders:
+            if order.status is OrderStatus.NEW and order.id not in kept_out:
+                self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
 
-        self.turns.run(None, accept)
-
-    def _make(self, owner: str, terms: Terms, now: int) -> Order:
+    def make_one(self, owner: str, terms: Terms, now: int) -> Order:
+        """Make an order that is still to be accepted."""
         number = self._next_number
         self._next_number += 1
         market = self.market_of(terms.listing_id)
@@ -146,7 +149,7 @@ class Desk:
 
     def take_in(self, owner: str, terms: Terms) -> Order:
         """Make an order and accept or refuse it within the present turn; it does not go to the market."""
-        order = self._make(owner, terms, self.now_ns())
+        order = self.make_one(owner, terms, self.now_ns())
         self._accept(order, (terms.account,))
         return order
 
@@ -374,18 +377,21 @@ class Desk:
 
     # -- ends
 
-    def dropped(self, order: Order, reason: Reason) -> None:
+    def dropped(self, order: Order, reason: Reason, apart: Apart | None = None) -> None:
         """Take in that matching canceled the rest of an order: it may not rest, or not trade with its own."""
-        refusal = _KEPT_APART if reason is Reason.SELF_TRADE else Refusal(reason, "nothing more to trade with at once")
+        if reason is Reason.SELF_TRADE:
+            refusal = _kept_apart(order, order.leaves, apart)
+        else:
+            refusal = Refusal(reason, "nothing more to trade with at once")
         self.end(order, OrderStatus.CANCELED, refusal)
 
-    def lessened(self, order: Order, lots: int) -> None:
+    def lessened(self, order: Order, lots: int, apart: Apart | None = None) -> None:
         """Take in that an order lost lots against one of its own key, without a trade."""
         self.count_open(order, -lots)
         order.lots -= lots
         self.touch(order)
         self.tape.write("restate", order.id, order.lots)
-        self.tell("order_restated", order, _KEPT_APART)
+        self.tell("order_restated", order, _kept_apart(order, lots, apart))
 
     def _reject(self, order: Order, refusal: Refusal) -> None:
         order.status = OrderStatus.REJECTED
@@ -493,6 +499,21 @@ class Desk:
 
 
 _LIVES: dict[TimeInForce, int] = {TimeInForce.IOC: AT_ONCE, TimeInForce.FOK: ALL_AT_ONCE}
+
+
+def _kept_apart(order: Order, lots: int, apart: Apart | None) -> Refusal:
+    """Say why an order lost lots to its own key, and what trade that prevented, where matching knows it."""
+    if apart is None:
+        return _KEPT_APART
+    listing = order.listing
+    return KeptApart(
+        _KEPT_APART.reason,
+        _KEPT_APART.text,
+        quantity=lots * listing.step,
+        prevented=apart.lots * listing.step,
+        price=apart.price * listing.tick,
+        liquidity="removed" if apart.is_aggressor else "added",
+    )
 
 
 def set_life(order: Order) -> None:

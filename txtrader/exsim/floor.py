@@ -19,6 +19,7 @@ from txtrader.exsim.hours import SCHEDULES, SECOND, Schedule, Session
 from txtrader.exsim.house import Activity, House
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Market, Watch
+from txtrader.exsim.matching import Apart
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
 from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource, SteeredSource
@@ -62,11 +63,11 @@ class Floor:
         activity: Activity,
         market_rests: bool,
         self_trade: SelfTrade,
-        on_less: Callable[[Order, int], None],
+        on_less: Callable[[Order, int, Apart | None], None],
         has_house: bool,
         has_past: bool,
         on_fill: Callable[[Order, int, int, int, bool], None],
-        on_drop: Callable[[Order, Reason], None],
+        on_drop: Callable[[Order, Reason, Apart | None], None],
         run: Callable[[Market | None, Callable[[], None]], None],
         on_day: Callable[[], None],
     ) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from txtrader.exsim.book import AT_ONCE, BUY, SELL, Book, BookOrder
-from txtrader.exsim.matching import Matching
+from txtrader.exsim.matching import Apart, Matching
 from txtrader.exsim.records import Reason
 
 __all__ = ["LobsterMessage", "LobsterReplay", "LobsterResult", "read_pair"]
@@ -65,10 +65,10 @@ class _Sink:
     def rested(self, order: Any) -> None:
         """What rests is looked up in the book."""
 
-    def dropped(self, order: Any, reason: Reason) -> None:
+    def dropped(self, order: Any, reason: Reason, apart: Apart | None = None) -> None:
         """The rest of an order that trades at once goes."""
 
-    def lessened(self, order: Any, lots: int) -> None:
+    def lessened(self, order: Any, lots: int, apart: Apart | None = None) -> None:
         """Nothing is kept from trading here."""
 
 

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from txtrader.exsim.book import AT_ONCE, Book, BookSide
 from txtrader.exsim.listeners import MarketListener
-from txtrader.exsim.matching import Matching
+from txtrader.exsim.matching import Apart, Matching
 from txtrader.exsim.orders import HouseOrder, Order
 from txtrader.exsim.records import DepthRow, Listing, Phase, Print, Reason, RowChange, SelfTrade, SessionStats, Top
 from txtrader.exsim.tape import Tape
@@ -50,7 +50,8 @@ class Market:
     """See the module.
 
     `on_fill(order, lots, price, number, is_aggressor)` is told each side of a participant's execution, `on_drop(order,
-    reason)` the end of an order that may not rest.  Figures are of the session since `roll`.
+    reason, apart)` the end of an order that may not rest, or may not trade with its own key.  Figures are of the
+    session since `roll`.
     """
 
     _log = Logger()
@@ -61,11 +62,11 @@ class Market:
         tape: Tape,
         now_ns: Callable[[], int],
         on_fill: Callable[[Order, int, int, int, bool], None],
-        on_drop: Callable[[Order, Reason], None],
+        on_drop: Callable[[Order, Reason, Apart | None], None],
         *,
         market_rests: bool = False,
         self_trade: SelfTrade = SelfTrade.NONE,
-        on_less: Callable[[Order, int], None] | None = None,
+        on_less: Callable[[Order, int, Apart | None], None] | None = None,
         first_match: int = 0,
     ) -> None:
         self.listing = listing
@@ -224,15 +225,15 @@ class Market:
     def rested(self, order: Any) -> None:
         self.tape.write("rest", self.listing.id, order.number, order.price, order.leaves - order.reserve)
 
-    def dropped(self, order: Any, reason: Reason) -> None:
+    def dropped(self, order: Any, reason: Reason, apart: Apart | None = None) -> None:
         if order.is_house:
             self.tape.write("house_drop", self.listing.id, order.number, order.leaves)
         else:
-            self._on_drop(order, reason)
+            self._on_drop(order, reason, apart)
 
-    def lessened(self, order: Any, lots: int) -> None:
+    def lessened(self, order: Any, lots: int, apart: Apart | None = None) -> None:
         if self._on_less is not None:
-            self._on_less(order, lots)
+            self._on_less(order, lots, apart)
 
     # -- what is public, out
 

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import msgspec
+
 from txtrader.exsim.book import ALL_AT_ONCE, Book, BookOrder, BookSide, Level
 from txtrader.exsim.records import Reason, SelfTrade
 
-__all__ = ["ANY_PRICE", "MatchSink", "Matching"]
+__all__ = ["ANY_PRICE", "Apart", "MatchSink", "Matching"]
 
 ANY_PRICE = -(1 << 62)
 """The threshold of an order without a limit: every key is above it."""
+
+
+class Apart(msgspec.Struct, frozen=True, gc=False):
+    """A trade that did not happen, since both orders have one key: its price and lots, seen from one of them."""
+
+    price: int
+    lots: int
+    is_aggressor: bool
 
 
 class MatchSink(Protocol):
@@ -27,10 +37,10 @@ class MatchSink(Protocol):
     def rested(self, order: Any) -> None:
         """Tell that an order joined the end of its level (a new slice of an iceberg, too)."""
 
-    def dropped(self, order: Any, reason: Reason) -> None:
+    def dropped(self, order: Any, reason: Reason, apart: Apart | None = None) -> None:
         """Tell that the rest of an order (`leaves`) is canceled: it may not rest, or its own key stands against it."""
 
-    def lessened(self, order: Any, lots: int) -> None:
+    def lessened(self, order: Any, lots: int, apart: Apart | None = None) -> None:
         """Tell that an order lost lots, without a trade, against one of its own key."""
 
 
@@ -184,29 +194,31 @@ class Matching:
     def _keep_apart(self, order: BookOrder, resting: BookOrder) -> bool:
         """Let two orders of one key not trade; tell whether the incoming one is over."""
         mode = self._self_trade
+        assert resting.level is not None
+        price, less = resting.level.price, min(order.leaves, resting.leaves)
+        incoming, standing = Apart(price, less, True), Apart(price, less, False)
         if mode is SelfTrade.DECREMENT:
-            less = min(order.leaves, resting.leaves)
             if less == resting.leaves:
-                self._withdraw(resting)
+                self._withdraw(resting, standing)
             else:
                 self.book.reduce(resting, less)
-                self._sink.lessened(resting, less)
+                self._sink.lessened(resting, less, standing)
             if less == order.leaves:
-                self._dropped(order, Reason.SELF_TRADE)
+                self._sink.dropped(order, Reason.SELF_TRADE, incoming)
                 return True
             order.leaves -= less
-            self._sink.lessened(order, less)
+            self._sink.lessened(order, less, incoming)
             return False
         if mode is not SelfTrade.NEWEST:
-            self._withdraw(resting)
+            self._withdraw(resting, standing)
         if mode is SelfTrade.OLDEST:
             return False
-        self._dropped(order, Reason.SELF_TRADE)
+        self._sink.dropped(order, Reason.SELF_TRADE, incoming)
         return True
 
-    def _withdraw(self, resting: BookOrder) -> None:
+    def _withdraw(self, resting: BookOrder, apart: Apart) -> None:
         self.book.remove(resting)
-        self._dropped(resting, Reason.SELF_TRADE)
+        self._sink.dropped(resting, Reason.SELF_TRADE, apart)
 
     def _is_there(self, order: BookOrder, other: BookSide, threshold: int, is_guarded: bool) -> bool:
         """Tell whether all of an order can trade at once; its own key's orders do not count where they may not meet."""

@@ -47,6 +47,10 @@ class Session:
         """Change one of the owner's orders."""
         return self._venue.replace(self.owner, order_id, changes)
 
+    def exchange(self, order_id: int, terms: Terms) -> Refusal | None:
+        """Put a new order in the place of one of the owner's; see `Venue.exchange`."""
+        return self._venue.exchange(self.owner, order_id, terms, accounts=self.accounts)
+
     def cancel(self, order_id: int) -> Refusal | None:
         """Cancel one of the owner's orders."""
         return self._venue.cancel(self.owner, order_id)

@@ -26,6 +26,7 @@ __all__ = [
     "ExecKind",
     "Fill",
     "Holding",
+    "KeptApart",
     "Listing",
     "Phase",
     "Print",
@@ -121,6 +122,7 @@ class Reason(StrEnum):
     TOO_LATE = "too-late"  # already done
     PENDING = "pending"  # another request is under way
     USER = "user"  # asked for by the owner
+    REPLACED = "replaced"  # another order of the owner stands in its place
     GROUP = "group"  # another order of the group traded
     PARENT = "parent"  # the parent ended
     DISCONNECT = "disconnect"
@@ -155,6 +157,19 @@ class Refusal(msgspec.Struct, frozen=True):
 
     reason: Reason
     text: str
+
+
+class KeptApart(Refusal, frozen=True, kw_only=True):
+    """What an order lost (`quantity`) because it would have traded with its own key.
+
+    `prevented` is what would have traded, `price` and `liquidity` (added or removed) those of the trade that did not
+    happen.
+    """
+
+    quantity: Decimal
+    prevented: Decimal
+    price: Decimal
+    liquidity: str
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,7 +115,7 @@ class Venue(PublicData):
             activity=Activity(rate),
             market_rests=market_rests,
             self_trade=self_trade,
-            on_less=lambda order, lots: self._desk.lessened(order, lots),
+            on_less=lambda *facts: self._desk.lessened(*facts),
             has_house=has_house,
             has_past=has_past,
             on_fill=lambda *facts: self._desk.filled(*facts),
@@ -274,6 +274,16 @@ class Venue(PublicData):
         if self.gate is not None:
             return self.gate.replace(owner, order_id, changes)
         return self._amendments.replace(owner, order_id, changes)
+
+    def exchange(
+        self, owner: str, order_id: int, terms: Terms, *, accounts: Sequence[str] | None = None
+    ) -> Refusal | None:
+        """Put a new order at once in the place of one of `owner`; where it is refused the old one is canceled as well.
+
+        For wires on which a replace makes another order (OUCH, ITCH): the new one has an id, and a place in the queue,
+        of its own.  A refusal is returned only where there is nothing to replace.
+        """
+        return self._amendments.exchange(owner, order_id, terms, accounts if accounts is not None else self.accounts())
 
     def mass_cancel(
         self,

@@ -11,6 +11,7 @@ from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
 from txtrader.exsim.endpoints.fix import FixEndpoint, FixOptions
 from txtrader.exsim.endpoints.fix.trading import Trading
+from txtrader.exsim.endpoints.ouch import OuchEndpoint, OuchOptions
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
 from txtrader.gateway.tasks import returns_deferred
 
@@ -38,7 +39,7 @@ class DemoMarket:
         options: TwsOptions | CqgOptions | None = None,
     ) -> None:
         self.venue = make_demo_venue(reactor, time.time_ns, seed, pace=pace, state_path=state_path)
-        self._more: list[CqgEndpoint | FixEndpoint] = []
+        self._more: list[CqgEndpoint | FixEndpoint | OuchEndpoint] = []
         self.endpoint: TwsEndpoint | CqgEndpoint
         if wire == "cqg":
             assert not isinstance(options, TwsOptions)
@@ -69,6 +70,12 @@ class DemoMarket:
         trading = Trading(self.venue)
         endpoint = FixEndpoint(trading, reactor, self.venue.now_ns, interface=host, port=port, options=options)
         trading.attach(endpoint)
+        self._more.append(endpoint)
+        return endpoint.start()
+
+    def start_ouch(self, reactor: Any, host: str, port: int, options: OuchOptions) -> Deferred[int]:
+        """Serve the same market over OUCH as well; fires with the port.  Fails with CannotListenError."""
+        endpoint = OuchEndpoint(self.venue, reactor, interface=host, port=port, options=options)
         self._more.append(endpoint)
         return endpoint.start()
 

@@ -1,4 +1,4 @@
-"""The simulator as a daemon of its own: a broker to test against, for any TWS, CQG or FIX client."""
+"""The simulator as a daemon of its own: a broker to test against, for any TWS, CQG, FIX or OUCH client."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from txtrader.exsim.control.listener import ControlPort
 from txtrader.exsim.control.world import World
 from txtrader.exsim.endpoints.cqg import CqgOptions
 from txtrader.exsim.endpoints.fix import FixOptions
+from txtrader.exsim.endpoints.ouch import OuchOptions
 from txtrader.exsim.endpoints.tws import TwsOptions
 from txtrader.service.demo import DemoMarket
 from txtrader.settings import Settings
@@ -30,9 +31,8 @@ __all__ = ["ExsimService", "make_application", "run"]
 class ExsimService(Daemon):
     """A market with a simulated TWS before it, on the address that a gateway of the same settings dials.
 
-    `others` are ports at which the same market is served over other wires, `cqg` and `fix`, and to the `control`; 0 is
-    any free port.
-    `served` says where that is, once started.
+    `others` are ports at which the same market is served over other wires, `cqg`, `fix` and `ouch` (in
+    `ouch_version`), and to the `control`; 0 is any free port.  `served` says where that is, once started.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class ExsimService(Daemon):
         state_path: str | None,
         options: TwsOptions,
         others: Mapping[str, int] | None = None,
+        ouch_version: str = "5.0",
     ) -> None:
         super().__init__(settings, reactor)
         self.name = "exsim"
@@ -51,6 +52,7 @@ class ExsimService(Daemon):
         self._state_path = state_path
         self._options = options
         self._others = dict(others or {})
+        self._ouch_version = ouch_version
         self.served: dict[str, int] = {}
         self.control_token = ""
 
@@ -102,6 +104,9 @@ class ExsimService(Daemon):
         try:
             if wire == "cqg":
                 self.served[wire] = await market.start_cqg(self._reactor, host, port, CqgOptions())
+            elif wire == "ouch":
+                asked = OuchOptions(version=self._ouch_version)
+                self.served[wire] = await market.start_ouch(self._reactor, host, port, asked)
             else:
                 options = FixOptions(store_folder=self._fix_folder())
                 self.served[wire] = await market.start_fix(self._reactor, host, port, options)
@@ -142,6 +147,7 @@ def make_application(
     state_path: str | None = None,
     options: TwsOptions | None = None,
     others: Mapping[str, int] | None = None,
+    ouch_version: str = "5.0",
 ) -> Componentized:
     """Build the application of `tac/exsim.tac`; without `settings` those of the process, mode tws.
 
@@ -157,6 +163,7 @@ def make_application(
         state_path=state_path,
         options=options or TwsOptions(),
         others=others,
+        ouch_version=ouch_version,
     )
     daemon.setServiceParent(application)  # type: ignore[no-untyped-call]
     return application
@@ -170,6 +177,7 @@ def run(
     loop: str,
     report: Callable[[str | None, int, Mapping[str, int], str], None],
     others: Mapping[str, int] | None = None,
+    ouch_version: str = "5.0",
 ) -> int:
     """Run the simulator until a signal; return the exit code.
 
@@ -178,7 +186,9 @@ def run(
     """
     from twisted.internet import reactor
 
-    application = make_application(settings, state_path=state_path, options=TwsOptions(**limits), others=others)
+    application = make_application(
+        settings, state_path=state_path, options=TwsOptions(**limits), others=others, ouch_version=ouch_version
+    )
     (daemon,) = service.IServiceCollection(application)
     return run_application(
         application,

@@ -1,0 +1,162 @@
+"""Who trades over OUCH: a user with his stream and his day, and what is known of each of his orders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from txtrader.exsim.orders import Order
+from txtrader.exsim.participants import Session
+from txtrader.wire.ouch.codec import OuchMessage
+from txtrader.wire.soupbin import Stream
+
+if TYPE_CHECKING:
+    from txtrader.exsim.endpoints.ouch.endpoint import OuchConnection, OuchEndpoint
+
+__all__ = ["Member", "Name", "Record", "owner_of", "user_of"]
+
+Name = str | tuple[int, int]
+"""What a client calls an order: 4.2 a token, 5.0 the number of a series (UserRefIdx) and a UserRefNum in it."""
+
+_OWNER = "ouch|"
+
+
+def owner_of(user: str) -> str:
+    """Name a user as the venue's participant."""
+    return f"{_OWNER}{user}"
+
+
+def user_of(owner: str) -> str | None:
+    """Return the user behind a participant's name, None for one of another wire."""
+    return owner.removeprefix(_OWNER) if owner.startswith(_OWNER) else None
+
+
+class Record:
+    """One order as its client knows it: its name, and its fields as they are repeated to him.
+
+    `before` is what was executed, and kept from executing, in the orders that this one stands in the place of, of
+    which `executed_before` was executed; `prevented` is what self-match prevention took from this one.  `asked` is
+    what is under way at the venue: "cancel" or "modify", or the letter of the Canceled that is to come of it.
+    `working` and `shown` are what was open, and seen, when he was told last.  `is_named`: he was told that it exists.
+    """
+
+    __slots__ = (
+        "asked",
+        "before",
+        "executed_before",
+        "fields",
+        "has_seconds",
+        "is_held",
+        "is_named",
+        "member",
+        "name",
+        "order",
+        "prevented",
+        "shown",
+        "tags",
+        "working",
+    )
+
+    def __init__(self, member: Member, name: Name, fields: dict[str, Any], tags: dict[str, Any] | None) -> None:
+        self.member = member
+        self.name = name
+        self.fields = fields
+        self.tags = tags or {}
+        self.order = cast(Order, None)  # until the venue has seen it
+        self.before = self.executed_before = self.prevented = 0
+        self.asked = ""
+        self.shown = self.working = 0
+        self.has_seconds = False  # he said how long it lives
+        self.is_held = False  # a cancel of it waits
+        self.is_named = False
+
+    @property
+    def number(self) -> int:
+        """The UserRefNum, 0 where names are tokens."""
+        return 0 if isinstance(self.name, str) else self.name[1]
+
+    @property
+    def open(self) -> int:
+        """What may still be executed."""
+        return int(self.order.remaining)
+
+    @property
+    def executed(self) -> int:
+        """What was executed, in the whole chain."""
+        return self.executed_before + int(self.order.filled)
+
+    @property
+    def done(self) -> int:
+        """What was executed or kept from it, in the whole chain."""
+        return self.before + int(self.order.filled) + self.prevented
+
+    @property
+    def index(self) -> int | None:
+        """The number series that the client named, None where he named none."""
+        return self.tags.get("user_ref_idx")
+
+
+class Member:
+    """One user: what he is told goes into his stream, whether he is there or not."""
+
+    client_id = None  # rules of faults go by message name alone
+
+    def __init__(self, endpoint: OuchEndpoint, user: str) -> None:
+        self.endpoint = endpoint
+        self.user = user
+        self.owner = owner_of(user)
+        self.settings = endpoint.users.get(user)
+        self.connection: OuchConnection | None = None
+        self.presence: Session | None = None
+        self.stream: Stream
+        self.names: int
+        self.used: set[str]
+        self.last: dict[int, int]
+        self.live: dict[Name, Record]
+        self.disabled: set[str]
+        self.begin_day(endpoint.session_name)
+
+    def begin_day(self, session: str) -> None:
+        """Begin a stream, with no name used."""
+        self.stream = Stream(session, self.endpoint.options.max_messages)
+        self.names = 0
+        self.used = set()
+        self.last = {}
+        self.live = {}
+        self.disabled = set()
+
+    def firm(self, word: str) -> str:
+        """Return the firm that a blank or another word means."""
+        if word or self.settings is None or not self.settings.firms:
+            return word
+        return next(iter(self.settings.firms))
+
+    def account(self, firm: str) -> str | None:
+        """Return the account at the venue of a firm (see `firm`), None for one that is not his."""
+        if self.settings is not None and self.settings.firms:
+            return self.settings.firms.get(firm)
+        accounts = self.endpoint.venue.accounts()
+        return accounts[0] if accounts else firm or self.user
+
+    def say(self, message: OuchMessage) -> None:
+        """Tell him something, through the faults."""
+        faults = self.endpoint.faults
+        if faults.is_quiet:
+            self.deliver(message)
+        else:
+            faults.pass_on(self, message)
+
+    def deliver(self, message: OuchMessage) -> None:
+        """Tell him something, past the faults."""
+        if self.stream.is_ended:
+            self.endpoint.venue.tape.write("ouch_unsent", self.user, message.name)
+            return
+        self.stream.append(self.endpoint.codec.write(message))
+        connection = self.connection
+        if connection is not None:
+            connection.flush()
+            if self.endpoint.faults.counts_down():
+                connection.drop()
+
+    def ignore(self, message: str, name: Name | None, why: str) -> None:
+        """Write down what the wire does not answer."""
+        self.endpoint.venue.tape.write("ouch_ignored", self.user, message, name, why)
