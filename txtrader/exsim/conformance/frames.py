@@ -19,7 +19,10 @@ _LONGEST_SHOWN = 700
 
 
 class Received(Message):
-    """A message as it came: its bytes, when that was (monotonic seconds), and what is wrong with its frame."""
+    """A message as it came: its bytes, when that was (monotonic seconds), and what is wrong with its frame.
+
+    A flaw begins with its kind: `checksum`, `length`, `fields`, `number`.
+    """
 
     __slots__ = ("at", "data", "flaws")
 
@@ -74,7 +77,7 @@ class Reader:
         if start < 0:
             return None
         if start:
-            flaws.append(f"{start} bytes before 8=")
+            flaws.append(f"fields: {start} bytes before 8=")
         data = self._buffer[start:]
         head = _HEAD.match(data)
         end = head.end() + int(head[1]) if head is not None else -1
@@ -87,16 +90,16 @@ class Reader:
             if tail is None:
                 return None
             end, stop = tail.start() + 1, tail.end() - 1
-            flaws.append("9 is not the length of the body" if head is not None else "the first fields are not 8, 9")
+            flaws.append("length: 9 is not that of the body" if head is not None else "fields: the first are not 8, 9")
         if stop < 0:
             return None
         self._buffer = data[stop + 1 :]
         checksum = b"%03d" % (sum(data[:end]) % 256)
         if data[end + 3 : stop] != checksum:
-            flaws.append(f"the checksum should be {checksum.decode()}")
+            flaws.append(f"checksum: it should be {checksum.decode()}")
         found = Received(data[: stop + 1], flaws)
         if [tag for tag, _ in found.fields[:3]] != [8, 9, 35] and not flaws:
-            flaws.append("the first fields are not 8, 9, 35")
+            flaws.append("fields: the first are not 8, 9, 35")
         return found
 
 

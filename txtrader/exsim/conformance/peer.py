@@ -25,6 +25,7 @@ Wanted = Mapping[int, str | tuple[str, ...] | None]
 """What fields of a message must be: one text, one of several, or None: not there."""
 
 _PIECE = 65536
+_APART = 0.001
 _LAST_REASON_OF_42 = 11
 
 
@@ -117,12 +118,14 @@ class Peer:
         return used
 
     def send_bytes(self, data: bytes, piece: int | None = None) -> None:
-        """Send bytes as they are, `piece` of them at a time."""
+        """Send bytes as they are; `piece` of them at a time, and each by itself, not gathered on the way."""
         self._note(">", shown(data))
         self._sent_at = time.monotonic()
         try:
             for start in range(0, len(data), piece or len(data)):
                 self._socket.sendall(data[start : start + (piece or len(data))])
+                if piece is not None:
+                    time.sleep(_APART)
         except OSError as error:
             self._note("-", f"cannot send: {error.strerror}")
 
@@ -313,7 +316,7 @@ class Peer:
             self.expected = number
         if not found.is_set(43) and not (found.type == "4" and not found.is_set(123)):
             if number != self.expected and number:
-                found.flaws.append(f"the number is {number} where {self.expected} was due")
+                found.flaws.append(f"number: it is {number} where {self.expected} was due")
             self.expected = number + 1
         return found
 

@@ -13,7 +13,7 @@ _TEST = "FIX 4.4 vol. 2, session test"
 _LONGEST_LOGON = 30.0
 
 
-@CASES.add("logon", "The first message is a correct Logon", f"{_TEST} 1B.a", is_basis=True)
+@CASES.add("logon", "The first message is a correct Logon", f"{_TEST} 1B.b", is_basis=True)
 def logon(stage: Stage) -> None:
     peer = stage.connect()
     assert peer.logon is not None
@@ -27,21 +27,21 @@ def logon(stage: Stage) -> None:
     stage.answer_logon(peer)
 
 
-@CASES.add("refused", "A Logout in answer to the Logon ends the connection", f"{_TEST} 1B.b")
+@CASES.add("refused", "A Logout in answer to the Logon ends the connection", f"{_TEST} 1B.d")
 def refused(stage: Stage) -> None:
     peer = stage.connect()
     peer.send("5", (58, "not today"))
     peer.await_end("the end of the connection, the Logon being refused", "5")
 
 
-@CASES.add("other-answer", "A first answer that is no Logon ends the connection", f"{_TEST} 1B.e, 2S")
+@CASES.add("other-answer", "A first answer that is no Logon ends the connection", f"{_TEST} 1B.e")
 def other_answer(stage: Stage) -> None:
     peer = stage.connect()
     peer.send("0")
     peer.await_end("the end of the connection, a Heartbeat being no answer to a Logon", "5")
 
 
-@CASES.add("wrong-comp-id", "A Logon of somebody else is not taken for the answer", f"{_TEST} 1B.c, 2k")
+@CASES.add("wrong-comp-id", "A Logon of somebody else is not taken for the answer", f"{_TEST} 1B.d, 2k")
 def wrong_comp_id(stage: Stage) -> None:
     peer = stage.connect()
     stage.answer_logon(peer, header={49: "SOMEBODY-ELSE"})
@@ -49,7 +49,7 @@ def wrong_comp_id(stage: Stage) -> None:
     peer.await_end("the end of the connection, 49 being somebody else", "5", "3")
 
 
-@CASES.add("too-high", "An answer with a number too high is taken, and what is missing asked for", f"{_TEST} 1B.d, 2b")
+@CASES.add("too-high", "An answer with a number too high is taken, and what is missing asked for", f"{_TEST} 1B.c, 2b")
 def too_high(stage: Stage) -> None:
     peer = stage.connect()
     assert peer.logon is not None

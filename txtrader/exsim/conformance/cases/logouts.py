@@ -12,7 +12,7 @@ _TEST = "FIX 4.4 vol. 2, session test"
 _NUMBERS = "FIX 4.4 vol. 2, Sequence numbers"
 
 
-@CASES.add("answered", "A Logout is answered by a Logout", f"{_TEST} 13a")
+@CASES.add("answered", "A Logout is answered by a Logout", f"{_TEST} 13b")
 def answered(stage: Stage) -> None:
     peer = stage.log_on()
     peer.fence()

@@ -271,6 +271,7 @@ def possible_resend(stage: Stage) -> None:
     what = "no second order: nothing, its state or a refusal, then the answer to a status request"
     while True:
         found = desk.peer.expect("8", what=what)
+        desk.check(found)
         if found.get(150) == "0" and found.get(20) != "3":
             raise Mismatch(what, shown(found.data))
         if found.get(150) == "I" or found.get(20) == "3":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from txtrader.exsim.conformance.case import Chapter, Mismatch
 from txtrader.exsim.conformance.frames import BEGIN_STRINGS, Received, shown
@@ -18,27 +19,31 @@ _TIME = re.compile(r"\d{8}-\d{2}:\d{2}:\d{2}(\.\d{3,12})?")
 
 
 def _conversation(stage: Stage) -> list[Received]:
-    """Make the target send a bit of everything: Logon, Heartbeats, Rejects, a ResendRequest, a gap fill, a Logout."""
+    """Make the target send a bit of everything: Logon, Heartbeats, Rejects, a ResendRequest, a gap fill, a Logout.
+
+    What it should have said and did not is judged elsewhere: here it is what came that counts.
+    """
     peer = stage.log_on()
-    peer.fence()
-    peer.send("1")
-    peer.send("2", (7, 1), (16, 1))
-    peer.send("*")
-    missing = peer.next_number
-    peer.send("0", number=missing + 2)
-    peer.say_again("4", (123, "Y"), (36, missing + 3), number=missing)
-    peer.next_number = missing + 3
-    peer.fence(skips=("2", "3", "4", "j"))
-    peer.send("5")
-    peer.expect("5")
-    peer.is_logged_on = False
+    with suppress(Mismatch):
+        peer.fence()
+        peer.send("1")
+        peer.send("2", (7, 1), (16, 1))
+        peer.send("*")
+        missing = peer.next_number
+        peer.send("0", number=missing + 2)
+        peer.say_again("4", (123, "Y"), (36, missing + 3), number=missing)
+        peer.next_number = missing + 3
+        peer.fence(skips=("2", "3", "4", "j"))
+        peer.send("5")
+        peer.expect("5")
+        peer.is_logged_on = False
     return peer.received
 
 
-def _without(stage: Stage, word: str, expected: str) -> None:
+def _without(stage: Stage, kind: str, expected: str) -> None:
     for message in _conversation(stage):
         for flaw in message.flaws:
-            if word in flaw:
+            if flaw.startswith(kind):
                 raise Mismatch(expected, f"{flaw}: {shown(message.data)}")
 
 
@@ -54,12 +59,12 @@ def length(stage: Stage) -> None:
 
 @CASES.add("first-fields", "The first fields are 8, 9, 35, and nothing stands between messages", _FORMAT)
 def first_fields(stage: Stage) -> None:
-    _without(stage, "8", "8, 9, 35 at the beginning of every message")
+    _without(stage, "fields", "8, 9, 35 at the beginning of every message")
 
 
 @CASES.add("numbers", "Numbers go up by one", "FIX 4.4 vol. 2, Sequence numbers")
 def numbers(stage: Stage) -> None:
-    _without(stage, "was due", "numbers that go up by one")
+    _without(stage, "number", "numbers that go up by one")
 
 
 @CASES.add("header", "Every message has the fields of the header", _HEADER)
