@@ -71,6 +71,7 @@ def _fields(_context: click.Context, _option: click.Parameter, values: tuple[str
 @click.option(
     "--patience", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds to wait for an initiator."
 )
+@click.option("--pause", type=click.FloatRange(0), default=0.0, show_default=True, help="Seconds between two cases.")
 @click.option("--tls", is_flag=True, help="Speak over TLS; the certificate is checked.")
 @click.option("--strict", is_flag=True, help="What only should be is a failure, too.")
 @click.option("--verbose", "-v", is_flag=True, help="Print the conversation of each case that is not passed.")
@@ -98,6 +99,7 @@ def conformance(
     timeout: float,
     limit: float,
     patience: float,
+    pause: float,
     tls: bool,
     strict: bool,
     verbose: bool,
@@ -130,6 +132,7 @@ def conformance(
         timeout=timeout,
         limit=limit,
         patience=patience,
+        pause=pause,
         symbol=orders,
         price=price,
         quantity=str(quantity),

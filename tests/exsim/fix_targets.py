@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -144,9 +145,10 @@ class Acceptor:
 
 
 class Relay:
-    """Stands before an acceptor and changes what that says."""
+    """Stands before an acceptor and changes what that says; `tls` is what it shows its clients."""
 
-    def __init__(self, port: int, change: Callable[[], Change]) -> None:
+    def __init__(self, port: int, change: Callable[[], Change] = _same, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._upstream = port
         self._change = change
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -157,15 +159,21 @@ class Relay:
         with suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
+                if self._tls is not None:
+                    client = self._tls.wrap_socket(client, server_side=True)
                 server = socket.create_connection(("127.0.0.1", self._upstream))
+                for one in (client, server):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._pipe, args=(client, server, _same()), daemon=True).start()
                 threading.Thread(target=self._pipe, args=(server, client, self._change()), daemon=True).start()
 
     def _pipe(self, source: socket.socket, sink: socket.socket, change: Change) -> None:
         with source, suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(change(data))
-            sink.shutdown(socket.SHUT_WR)
+            try:
+                while data := source.recv(65536):
+                    sink.sendall(change(data))
+            finally:
+                sink.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

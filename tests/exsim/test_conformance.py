@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 from click.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "net"))
+from certificates import make_certificate
 from fix_targets import Acceptor, Change, Fault, Initiator, Relay, each_frame, reframed
 
 from txtrader.cli_exsim import _command as exsim
@@ -258,6 +262,11 @@ FAULTS: dict[str, tuple[Fault, set[str]]] = {
         Fault(options=SessionOptions(switches=LOOSE)),
         {"field.elsewhere", "field.empty", "field.empty-header", "field.order", "field.several"},
     ),
+    "fields are not looked at at all": (
+        Fault(options=SessionOptions(switches=Switches(validates=False))),
+        {"field.elsewhere", "field.empty-header", "field.order", "field.several", "field.time", "field.twice"}
+        | {"field.unknown", "field.value", "field.zero"},
+    ),
     "numbers are forgotten": (Fault(has_memory=False), AFTER_RETURN | {"logon.too-high", "logon.too-low"}),
     "one identity twice": (Fault(shares=True), {"logon.second"}),
     "no clock": (
@@ -450,6 +459,25 @@ def test_extra_fields_go_into_the_logon_or_into_every_message(venue_port, tmp_pa
     assert code == 0
     assert ["|50=DESK|" in text for text in sent] == [True, True, True]
     assert ["|464=Y|" in text for text in sent] == [True, False, False]
+
+
+def test_it_speaks_tls_and_trusts_no_stranger(venue_port, tmp_path, monkeypatch):
+    make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    relay = Relay(venue_port, tls=context)
+    to = ["--host", "localhost", "--port", relay.port, "--sender", "C8", "--target", "EXSIM", "--password", "secret"]
+    cases = ["--case", "logon.accepted", "--case", "stream", "--case", "resend", "--heartbeat", 1]
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    code, text = invoke(*to, "--tls", *cases)
+    assert (code, text.count("pass  ")) == (0, 18), text
+    relay.close()
+    monkeypatch.delenv("SSL_CERT_FILE")
+    stranger = Relay(venue_port, tls=context)
+    to[3] = stranger.port
+    code, text = invoke(*to, "--tls", *cases)
+    stranger.close()
+    assert (code, "certificate verify failed" in text) == (2, True), text
 
 
 # -- the parts

@@ -2,7 +2,8 @@
 
     cases/     what is proved, one function for each rule
     frames     bytes, sound and broken ones
-    peer       one connection, spoken by hand
+    line       one connection, and the record of it
+    peer       FIX over it, spoken by hand
     stage      how a case gets its connections, to an acceptor or from an initiator
     runner     one case after another
     report     lines for a person, JSON and JUnit for a machine

@@ -34,7 +34,7 @@ class Desk:
         self.stage = stage
         self.plan = stage.plan
         self.peer: Peer = stage.log_on()
-        self._first = stage.now_ns
+        self._mark = f"K{stage.now_ns:x}-"
         self._count = 0
         self._exec_ids: set[str] = set()
         self._orders: dict[str, _Known] = {}
@@ -52,7 +52,7 @@ class Desk:
     def new_id(self) -> str:
         """Return a ClOrdID that was not used today."""
         self._count += 1
-        return f"K{self._first:x}-{self._count}"
+        return f"{self._mark}{self._count}"
 
     def new(self, key: str, *, market: bool = False, header: dict[int, object] | None = None, **instead: object) -> int:
         """Send an order (D): a limit order to buy that rests, but for what `_TAG=value` says."""
@@ -88,6 +88,8 @@ class Desk:
         while True:
             found = self.peer.expect("8", *also, what=f"ExecutionReport (35=8) of {key}: {what}")
             if found.type == "8":
+                if not self._is_ours(found):
+                    continue
                 self.check(found)
                 if found.get(150) in ("A", "6", "E") and "pending" not in what:
                     continue
@@ -108,6 +110,10 @@ class Desk:
     def canceled(self, key: str) -> Received:
         """Expect that an order, or what remains of it, is gone."""
         return self.report(key, "it is canceled", {150: "4", 39: "4"})
+
+    def _is_ours(self, report: Received) -> bool:
+        """Tell whether a report is of this case: others may live on from before."""
+        return any((report.get(tag) or "").startswith(self._mark) for tag in (11, 41)) or 11 not in report
 
     def check(self, report: Received) -> None:
         """Hold the quantities of a report against each other, and against the order's earlier ones."""

@@ -5,76 +5,50 @@ Politeness is a Heartbeat when nothing was sent for a while, and the answer to a
 
 from __future__ import annotations
 
-import select
-import socket
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from txtrader.exsim.conformance.case import Mismatch, Skipped
-from txtrader.exsim.conformance.frames import BEGIN_STRINGS, Reader, Received, frame, shown
+from txtrader.exsim.conformance.frames import BEGIN_STRINGS, Received, frame, shown
+from txtrader.exsim.conformance.line import Line
 from txtrader.exsim.conformance.plan import Plan
-from txtrader.wire.fix.dictionary import Dictionary, dictionary, is_admin
+from txtrader.wire.fix.dictionary import dictionary, is_admin
 
-__all__ = ["Line", "Peer"]
+__all__ = ["Peer"]
 
 Wanted = Mapping[int, str | tuple[str, ...] | None]
 """What fields of a message must be: one text, one of several, or None: not there."""
 
-_PIECE = 65536
-_APART = 0.001
+_LEAVING = 1.0
 _LAST_REASON_OF_42 = 11
-
-
-class Line(msgspec.Struct, frozen=True):
-    """One line of a conversation: `>` we, `<` they, `-` the connection; seconds since the case began."""
-
-    at: float
-    who: str
-    text: str
 
 
 class Peer:
     """One connection.  `next_number` is that of our next message, `expected` that of theirs."""
 
-    def __init__(
-        self,
-        connection: socket.socket,
-        plan: Plan,
-        known: Dictionary,
-        now_ns: Callable[[], int],
-        begun: float,
-        lines: list[Line],
-        broken: set[str],
-    ) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setblocking(True)
+    def __init__(self, line: Line, plan: Plan, now_ns: Callable[[], int], ends: float, broken: set[str]) -> None:
         self.plan = plan
         self.next_number = 1
         self.expected = 1
         self.heartbeat = plan.heartbeat
         self.is_polite = True
-        self.is_open = True
         self.is_logged_on = False
         self.logon: Received | None = None
         """The initiator's Logon, where the target is one."""
         self.received: list[Received] = []
-        self._known = known
-        self._socket = connection
+        self._known = dictionary(BEGIN_STRINGS[plan.version])
+        self._line = line
         self._now_ns = now_ns
-        self._begun = begun
-        self._lines = lines
+        self._ends = ends
         self._broken = broken
-        self._reader = Reader()
-        self._sent_at = time.monotonic()
         self._fences = 0
 
-    def note_connection(self) -> None:
-        """Write into the conversation that it begins."""
-        self._note("-", "connected")
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the target has not closed."""
+        return self._line.is_open
 
     # -- out
 
@@ -118,16 +92,8 @@ class Peer:
         return used
 
     def send_bytes(self, data: bytes, piece: int | None = None) -> None:
-        """Send bytes as they are; `piece` of them at a time, and each by itself, not gathered on the way."""
-        self._note(">", shown(data))
-        self._sent_at = time.monotonic()
-        try:
-            for start in range(0, len(data), piece or len(data)):
-                self._socket.sendall(data[start : start + (piece or len(data))])
-                if piece is not None:
-                    time.sleep(_APART)
-        except OSError as error:
-            self._note("-", f"cannot send: {error.strerror}")
+        """Send bytes as they are, `piece` of them at a time."""
+        self._line.send(data, piece)
 
     def say_again(self, kind: str, *body: tuple[int | str, object], number: int, **more: Any) -> None:
         """Send a message marked as a possible duplicate, with the time of its first sending."""
@@ -257,6 +223,8 @@ class Peer:
                 return None
             if found.type == "0" and 112 not in found and not takes_plain:
                 continue
+            if found.type == "A" and self._is_repeated_logon(kinds):
+                continue
             if found.type in kinds:
                 return found
             if found.type == "1" and self.is_polite:
@@ -266,50 +234,41 @@ class Peer:
                 continue
             return found
 
+    def _is_repeated_logon(self, kinds: tuple[str, ...]) -> bool:
+        """Tell whether an initiator says its first word again: QuickFIX may, where our answer crosses its timer."""
+        return self.logon is not None and "A" not in kinds and all(one.type == "A" for one in self.received)
+
     def _read(self, ends: float, expected: str) -> Received | None:
-        limit = self._begun + self.plan.limit
+        """Return the next message of any kind, None at the end; raises Mismatch when the time is over."""
+        line = self._line
         while True:
-            found = self._reader.next()
             now = time.monotonic()
-            if found is None and (now >= ends or not self.is_open):
-                found = self._reader.next(is_idle=True)
+            found = line.take() or (line.take(is_idle=True) if now >= ends or not line.is_open else None)
             if found is not None:
-                return self._take(found)
-            if not self.is_open:
+                self._count(found)
+                return found
+            if not line.is_open:
                 return None
-            if now >= min(ends, limit):
-                text = "nothing came in time" if now < limit else f"the case takes longer than {self.plan.limit:g} s"
-                rest = self._reader.rest
-                raise Mismatch(expected, f"{text}; a part of a message: {shown(rest)}" if rest else text)
-            self._wait(min(ends, limit) - now)
+            if now >= min(ends, self._ends):
+                text = (
+                    "nothing came in time" if now < self._ends else f"the case takes longer than {self.plan.limit:g} s"
+                )
+                raise Mismatch(expected, f"{text}; a part of a message: {shown(line.rest)}" if line.rest else text)
+            self._wait(min(ends, self._ends) - now)
 
     def _wait(self, seconds: float) -> None:
         """Wait for bytes; be polite meanwhile."""
         if self.is_polite and self.is_logged_on and self.heartbeat:
-            due = self._sent_at + self.heartbeat - time.monotonic()
+            due = self._line.sent_at + self.heartbeat - time.monotonic()
             if due <= 0:
                 self.send("0")
                 return
             seconds = min(seconds, due)
-        pending = getattr(self._socket, "pending", None)  # what TLS has decrypted already, no select shows
-        if not (pending is not None and pending()) and not select.select([self._socket], [], [], seconds)[0]:
-            return
-        try:
-            data = self._socket.recv(_PIECE)
-        except OSError as error:
-            self._note("-", f"the connection broke: {error.strerror}")
-            data = b""
-        if data:
-            self._reader.feed(data)
-        else:
-            self.is_open = False
-            self._note("-", "they closed")
+        self._line.poll(seconds)
 
-    def _take(self, found: Received) -> Received:
-        """Note a message, and look at its number."""
-        found.at = time.monotonic()
+    def _count(self, found: Received) -> None:
+        """Look at a message's number."""
         self.received.append(found)
-        self._note("<", shown(found.data))
         text = found.get(34, "")
         number = int(text) if text is not None and text.isdecimal() else 0
         if found.type == "A" and found.is_set(141):
@@ -318,37 +277,20 @@ class Peer:
             if number != self.expected and number:
                 found.flaws.append(f"number: it is {number} where {self.expected} was due")
             self.expected = number + 1
-        return found
 
     # -- the end
 
     def cut(self) -> None:
         """Close without a word, and wait until the target has noticed."""
-        if self.is_open:
-            self._note("-", "we close")
-            try:
-                self._socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                self.is_open = False  # they were quicker
-            self._drain(1.0)
-        self.is_open = self.is_logged_on = False
-        self._socket.close()
+        self.is_logged_on = False
+        self._line.cut()
 
     def leave(self) -> None:
         """Log out, where we are logged on, judging nothing; then close."""
         if self.is_open and self.is_logged_on:
             self.send("5")
-            self._drain(min(1.0, self.plan.timeout))
+            self._line.drain(min(_LEAVING, self.plan.timeout))
         self.cut()
-
-    def _drain(self, seconds: float) -> None:
-        self.is_polite = False
-        ends = time.monotonic() + seconds
-        while self.is_open and (left := ends - time.monotonic()) > 0:
-            self._wait(left)
-
-    def _note(self, who: str, text: str) -> None:
-        self._lines.append(Line(round(time.monotonic() - self._begun, 3), who, text))
 
 
 _NAMES = {
@@ -364,11 +306,6 @@ _NAMES = {
     "j": "BusinessMessageReject",
     "r": "OrderMassCancelReport",
 }
-
-
-def known_of(version: str) -> Dictionary:
-    """Return the dictionary of a version."""
-    return dictionary(BEGIN_STRINGS[version])
 
 
 def _describe(kinds: tuple[str, ...], has: Wanted) -> str:

@@ -15,7 +15,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `role` is the target's; an acceptor is dialled at `host` and `port`, an initiator is waited for there.  `fields` are
     added: those of the header to every message, the others to our Logon.  `resets`: each case begins at 1 by 141=Y;
     without it the target must do so by itself at every logon.  `symbol` is what orders are for, `price` one at which an
-    order to buy rests.  `is_strict`: what only should be must be.
+    order to buy rests.  `is_strict`: what only should be must be.  `pause` is
+    made between cases.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +34,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 5.0
     limit: float = 120.0
     patience: float = 60.0
+    pause: float = 0.0
     symbol: str | None = None
     price: str = "1.00"
     quantity: str = "100"

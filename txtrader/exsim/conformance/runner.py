@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -9,7 +10,7 @@ import msgspec
 
 from txtrader.exsim.conformance.case import ACCEPTOR, MUST, Case, Mismatch, Skipped
 from txtrader.exsim.conformance.cases import ALL_CASES
-from txtrader.exsim.conformance.peer import Line
+from txtrader.exsim.conformance.line import Said
 from txtrader.exsim.conformance.plan import Plan
 from txtrader.exsim.conformance.stage import Stage, listen
 
@@ -30,7 +31,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     expected: str = ""
     seen: str = ""
     reason: str = ""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Said, ...] = ()
 
 
 def choose(plan: Plan, names: Iterable[str] = ()) -> list[Case]:
@@ -64,16 +65,26 @@ def run(
 
     For an initiator it listens; `on_listening` is told the port.
     """
-    broken: set[str] = set()
     if plan.role == ACCEPTOR:
-        for case in cases:
-            yield _noted(_play(case, Stage(plan, now_ns, broken)), broken)
+        yield from _play_all(plan, cases, now_ns, None)
         return
     with listen(plan) as listener:
         if on_listening is not None:
             on_listening(listener.getsockname()[1])
-        for case in cases:
-            yield _noted(_play(case, Stage(plan, now_ns, broken, listener)), broken)
+        yield from _play_all(plan, cases, now_ns, listener)
+
+
+def _play_all(
+    plan: Plan, cases: Iterable[Case], now_ns: Callable[[], int], listener: socket.socket | None
+) -> Iterator[Result]:
+    broken: set[str] = set()
+    for place, case in enumerate(cases):
+        if place and plan.pause:
+            time.sleep(plan.pause)
+        result = _play(case, Stage(plan, now_ns, broken, listener))
+        if result.outcome in (FAILED, WARNED):
+            broken.add(result.id)
+        yield result
 
 
 def exit_code(results: Iterable[Result]) -> int:
@@ -82,12 +93,6 @@ def exit_code(results: Iterable[Result]) -> int:
     if FAILED in outcomes:
         return 1
     return 0 if outcomes & {PASSED, WARNED} else 2
-
-
-def _noted(result: Result, broken: set[str]) -> Result:
-    if result.outcome in (FAILED, WARNED):
-        broken.add(result.id)
-    return result
 
 
 def _play(case: Case, stage: Stage) -> Result:
@@ -104,7 +109,7 @@ def _play(case: Case, stage: Stage) -> Result:
             expected=expected,
             seen=seen,
             reason=reason,
-            lines=tuple(stage.lines),
+            lines=tuple(stage.record),
         )
 
     missing = _missing(case, stage.plan)

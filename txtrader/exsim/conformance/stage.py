@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from txtrader.exsim.conformance.case import ACCEPTOR, INITIATOR, Mismatch, Skipped
-from txtrader.exsim.conformance.frames import Received, shown
-from txtrader.exsim.conformance.peer import Line, Peer, known_of
+from txtrader.exsim.conformance.frames import BEGIN_STRINGS, Received, shown
+from txtrader.exsim.conformance.line import Line, Said
+from txtrader.exsim.conformance.peer import Peer
 from txtrader.exsim.conformance.plan import Plan
+from txtrader.wire.fix.dictionary import dictionary
 
 __all__ = ["Stage", "Unreachable", "listen"]
 
@@ -33,14 +35,14 @@ def listen(plan: Plan) -> socket.socket:
 
 
 class Stage:
-    """One case's view of the target.  `broken` are the cases that failed before, `lines` is all that was said."""
+    """One case's view of the target.  `broken` are the cases that failed before, `record` is all that was said."""
 
     def __init__(
         self, plan: Plan, now_ns: Callable[[], int], broken: set[str], listener: socket.socket | None = None
     ) -> None:
         self.plan = plan
-        self.known = known_of(plan.version)
-        self.lines: list[Line] = []
+        self.known = dictionary(BEGIN_STRINGS[plan.version])
+        self.record: list[Said] = []
         self._peers: list[Peer] = []
         self._now_ns = now_ns
         self._broken = broken
@@ -59,9 +61,9 @@ class Stage:
 
     def connect(self) -> Peer:
         """Return a new connection; an initiator's Logon is read already.  Raises Unreachable."""
-        peer = Peer(self._socket(), self.plan, self.known, self._now_ns, self._begun, self.lines, self._broken)
+        line = Line(self._socket(), self.plan.timeout, self._begun, self.record)
+        peer = Peer(line, self.plan, self._now_ns, self._begun + self.plan.limit, self._broken)
         self._peers.append(peer)
-        peer.note_connection()
         if not self.is_acceptor:
             logon = peer.expect("A", what="Logon (35=A) as the first message of a connection")
             peer.logon = logon

@@ -80,7 +80,7 @@ def _find_missing(message: Message, known: Dictionary, spec: MessageSpec | None)
         if tag not in index:
             return Fault(1, tag)
         if not known.fields[tag].has_form(index[tag]):
-            return Fault(6, tag)
+            return Fault(6 if index[tag] else 4, tag)
     return None
 
 
