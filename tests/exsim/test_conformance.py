@@ -8,8 +8,10 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -478,6 +480,58 @@ def test_it_speaks_tls_and_trusts_no_stranger(venue_port, tmp_path, monkeypatch)
     code, text = invoke(*to, "--tls", *cases)
     stranger.close()
     assert (code, "certificate verify failed" in text) == (2, True), text
+
+
+class Odd:
+    """Takes one connection, says something, and never anything else."""
+
+    def __init__(self, data: bytes, times: int) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, args=(data, times), daemon=True)
+        self._thread.start()
+
+    def _serve(self, data: bytes, times: int) -> None:
+        with self._listener, self._listener.accept()[0] as connection, suppress(OSError):
+            connection.recv(65536)
+            for _ in range(times):
+                connection.sendall(data)
+            while connection.recv(65536):
+                pass
+
+    def join(self) -> None:
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+HEARTBEAT = frame("FIX.4.4", [(35, "0"), (34, 1), (49, "B"), (56, "A"), (52, "20260101-00:00:00")])
+
+
+@pytest.mark.parametrize(
+    ("data", "times", "seen"),
+    [
+        (b"", 0, "nothing came in time"),
+        (b"8=FIX.4.4\x019=5", 1, "nothing came in time; a part of a message: 8=FIX.4.4|9=5"),
+        (HEARTBEAT, 1_000_000, "the case takes longer than 1 s"),
+        (b"x" * 65536, 40, "the connection was closed"),
+    ],
+    ids=["silence", "half a message", "messages without end", "a message without end"],
+)
+def test_nobody_keeps_the_kit_waiting(data, times, seen):
+    odd = Odd(data, times)
+    plan = Plan(port=odd.port, sender="A", target="B", timeout=5.0 if times > 1 else 0.3, limit=1.0)
+    (result,) = run(plan, choose(plan, ["logon.reset-answered"]))
+    odd.join()
+    assert (result.outcome, result.seen) == ("FAIL", seen)
+    assert result.seconds < 4
+
+
+def test_an_interval_that_is_too_long_to_wait_for_is_said():
+    acceptor = Acceptor(Fault())
+    plan = Plan(port=acceptor.port, sender="KIT", target="TESTED", heartbeat=30, limit=20.0, pause=0.05)
+    results = list(run(plan, choose(plan, ["heartbeat.asks", "heartbeat.answered"])))
+    acceptor.close()
+    assert [one.reason for one in results] == ["an interval of 30 s is too long to wait for (--limit)"] * 2
 
 
 # -- the parts

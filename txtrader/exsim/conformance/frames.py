@@ -51,7 +51,7 @@ def shown(data: bytes) -> str:
     """Write bytes for a person: separators as `|`, what is long cut short, a password hidden."""
     text = data.decode("latin-1").replace("\x01", "|")
     text = re.sub(r"\|(554|925|96)=[^|]*", r"|\1=***", text)
-    text = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+    text = "".join(letter if letter.isascii() and letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... ({len(data)} bytes)"
 
 

@@ -16,6 +16,8 @@ __all__ = ["Line", "Said"]
 _PIECE = 65536
 _APART = 0.001
 _LINGER = 1.0
+_MOST = 1 << 20
+"""Bytes without the end of a message, after which none is hoped for any more."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -68,8 +70,11 @@ class Line:
             data = b""
         finally:
             self._socket.settimeout(self._timeout)
-        if data:
+        if data and len(self._reader.rest) < _MOST:
             self._reader.feed(data)
+        elif data:
+            self.is_open = False
+            self._note("-", f"no end of a message in {_MOST} bytes: given up")
         else:
             self.is_open = False
             self._note("-", "they closed")

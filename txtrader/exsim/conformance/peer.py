@@ -243,17 +243,17 @@ class Peer:
         line = self._line
         while True:
             now = time.monotonic()
+            if now >= self._ends:  # also where messages that do not count never end
+                raise Mismatch(expected, f"the case takes longer than {self.plan.limit:g} s")
             found = line.take() or (line.take(is_idle=True) if now >= ends or not line.is_open else None)
             if found is not None:
                 self._count(found)
                 return found
             if not line.is_open:
                 return None
-            if now >= min(ends, self._ends):
-                text = (
-                    "nothing came in time" if now < self._ends else f"the case takes longer than {self.plan.limit:g} s"
-                )
-                raise Mismatch(expected, f"{text}; a part of a message: {shown(line.rest)}" if line.rest else text)
+            if now >= ends:
+                rest = f"; a part of a message: {shown(line.rest)}" if line.rest else ""
+                raise Mismatch(expected, f"nothing came in time{rest}")
             self._wait(min(ends, self._ends) - now)
 
     def _wait(self, seconds: float) -> None:
