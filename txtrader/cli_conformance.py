@@ -37,7 +37,7 @@ def _fields(_context: click.Context, _option: click.Parameter, values: tuple[str
     "--version", type=click.Choice(VERSIONS), default="4.4", show_default=True, help="5.0SP2 is over FIXT.1.1."
 )
 @click.option("--username", help="553 of our Logon.")
-@click.option("--password", help="554 of our Logon.", envvar="TXTRADER_CONFORMANCE_PASSWORD")
+@click.option("--password", help="554 of our Logon.", envvar="EXSIM_CONFORMANCE_PASSWORD")
 @click.option(
     "--field",
     "fields",

@@ -453,9 +453,10 @@ def test_the_list_is_of_the_version_and_the_role():
             assert names == {case.id for case in ALL_CASES if version in case.versions and role in case.roles}
 
 
-def test_extra_fields_go_into_the_logon_or_into_every_message(venue_port, tmp_path):
+def test_extra_fields_go_into_the_logon_or_into_every_message(venue_port, tmp_path, monkeypatch):
     path = tmp_path / "found.json"
-    to = ["--port", venue_port, "--sender", "C8", "--target", "EXSIM", "--password", "secret", "--json", path]
+    monkeypatch.setenv("EXSIM_CONFORMANCE_PASSWORD", "secret")
+    to = ["--port", venue_port, "--sender", "C8", "--target", "EXSIM", "--json", path]
     code, _ = invoke(*to, "--field", "50=DESK", "--field", "464=Y", "--case", "heartbeat.test-request")
     sent = [line["text"] for line in json.loads(path.read_text())["results"][0]["lines"] if line["who"] == ">"]
     assert code == 0

@@ -67,8 +67,7 @@ class Stage:
         if not self.is_acceptor:
             logon = peer.expect("A", what="Logon (35=A) as the first message of a connection")
             peer.logon = logon
-            asked = logon.get(108, "")
-            peer.heartbeat = int(asked) if asked is not None and asked.isdecimal() else 0
+            peer.heartbeat = _interval(logon)
         return peer
 
     def log_on(self, *more: tuple[int, object], number: int | None = None, resets: bool | None = None) -> Peer:
@@ -88,7 +87,7 @@ class Stage:
             peer = self.connect()
             self.send_logon(peer, *more, number=number, resets=resets)
             try:
-                peer.expect("A", what="Logon (35=A) in answer to ours")
+                answer = peer.expect("A", what="Logon (35=A) in answer to ours")
             except Mismatch:
                 # The connection of the case before may not be over yet for the target.
                 pause = next(wait, None)
@@ -98,6 +97,7 @@ class Stage:
                 time.sleep(pause)
                 continue
             peer.is_logged_on = True
+            peer.heartbeat = _interval(answer)  # ours, or what it says instead
             return peer
 
     def _answer(self, more: tuple[tuple[int, object], ...]) -> Peer:
@@ -211,3 +211,9 @@ class Stage:
             return ssl.create_default_context().wrap_socket(plain, server_hostname=plan.host)
         except OSError as error:
             raise Unreachable(f"cannot connect to {plan.host}:{plan.port}: {error.strerror or error}") from None
+
+
+def _interval(logon: Received) -> int:
+    """Return the interval of heartbeats that a Logon tells, 0 for none."""
+    text = logon.get(108) or ""
+    return int(text) if text.isdecimal() else 0
