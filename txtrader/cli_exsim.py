@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from txtrader.cli_conformance import conformance
 from txtrader.errors import ConfigError
 from txtrader.settings import Settings, SettingsError
 from txtrader.version import __date__, __version__
@@ -16,7 +17,7 @@ from txtrader.version import __date__, __version__
 __all__ = ["exsim"]
 
 
-@click.command(name="exsim", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(name="exsim", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--tws-port",
     type=click.IntRange(0, 65535),
@@ -53,7 +54,9 @@ __all__ = ["exsim"]
 @click.option("--logfile", metavar="FILE", help="Where the log goes.  [default: standard error]")
 @click.option("--debug", is_flag=True, help="Log everything.")
 @click.version_option(__version__, message=f"exsim {__version__} {__date__}")
+@click.pass_context
 def _command(
+    context: click.Context,
     tws_port: int | None,
     cqg_port: int | None,
     fix_port: int | None,
@@ -76,7 +79,13 @@ def _command(
     password, over ws; any FIX client, with any CompID of its own; any OUCH client, with any user and password.  When it
     listens, a line on standard output says where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT, ouch HOST:PORT;
     and for the control HOST:PORT with the token that its clients have to say (EXSIM_TOKEN, where that is set).
+
+    `exsim conformance` tests a FIX engine instead, and runs no market.
     """
+    if context.invoked_subcommand is not None:
+        if any(value not in (None, False) for value in context.params.values()):
+            raise click.UsageError("the options of the market do not go with a command")
+        return
     said = {
         "api_port": tws_port,
         "api_host": host,
@@ -132,6 +141,9 @@ def _command(
             ouch_version=ouch_version or "5.0",
         )
     )
+
+
+_command.add_command(conformance)
 
 
 def _refuse(problems: list[str]) -> NoReturn:

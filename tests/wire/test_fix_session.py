@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from txtrader.errors import LocalProtocolError, RemoteProtocolError
+from txtrader.wire.fix.framing import encode
 from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions
 from txtrader.wire.fix.store import MemoryStore
+from txtrader.wire.fix.validation import Switches
 
 CLIENT = Identity("FIX.4.4", "CLIENT", "VENUE")
 
@@ -207,3 +209,25 @@ def test_a_heartbeat_that_nobody_can_keep_is_no_logon(interval):
 
 def test_no_password_shows_in_what_a_log_would_hold():
     assert "secret" not in repr(Message("A", [(553, "me"), (554, "secret")]))
+
+
+def test_without_validation_the_session_still_has_the_fields_that_it_lives_on():
+    pair = Pair(venue=SessionOptions(switches=Switches(validates=False)))
+    pair.connect()
+    head = [(49, "CLIENT"), (52, "20261118-11:06:40"), (56, "VENUE")]
+    faulty = [
+        [(35, "1"), (34, "2"), *head],  # without 112
+        [(35, "0"), (34, "3"), *head[:2]],  # without 56
+        [(35, "2"), (34, "4"), *head, (7, "abc"), (16, "0")],
+        [(35, "0"), (34, "5"), *head, (4999, "unknown"), (58, "")],  # that is what nobody looks at
+    ]
+    pair.take("client")
+    pair.venue.receive_data(b"".join(encode("FIX.4.4", fields) for fields in faulty))
+    assert pair.venue.next_event() is None
+    pair.client.store.next_number = 6
+    pair.settle()
+    rejects = [(event[45], event[371], event[373]) for event in pair.take("client")]
+    assert rejects == [("2", "112", "1"), ("3", "56", "1"), ("4", "7", "6")]
+    pair.report("A1")
+    pair.settle()
+    assert keys(pair.take("client")) == ["A1"], "the session goes on"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from txtrader.wire.fix.dictionary import Dictionary, Group, MessageSpec
+from txtrader.wire.fix.dictionary import Dictionary, Group, MessageSpec, is_admin
 from txtrader.wire.fix.message import Message
 
 __all__ = ["TEXTS", "Fault", "Switches", "find_fault"]
@@ -45,7 +45,10 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True):
-    """What is checked; all of it by default."""
+    """What is checked; all of it by default.
+
+    Without `validates` what the session itself lives on still is: the fields that its own messages must have.
+    """
 
     validates: bool = True
     has_order: bool = True
@@ -59,12 +62,26 @@ _ALL = Switches()
 
 def find_fault(message: Message, known: Dictionary, switches: Switches = _ALL) -> Fault | None:
     """Return the first fault of a message as it came (field 8 first), None for a sound one."""
-    if not switches.validates:
-        return None
     spec = known.for_type(message.type)
+    if not switches.validates:
+        return _find_missing(message, known, spec)
     if spec is not None and switches is _ALL and _is_plainly_sound(message, known, spec):
         return None
     return _Look(message, known, switches).fault(spec)
+
+
+def _find_missing(message: Message, known: Dictionary, spec: MessageSpec | None) -> Fault | None:
+    """Return the first fault of the header's required fields, and of those of the session's own messages."""
+    index = message.index
+    required = spec.required if spec is not None and is_admin(message.type) else ()
+    for tag in (*known.header_required, *required):
+        if tag == 9:
+            continue
+        if tag not in index:
+            return Fault(1, tag)
+        if not known.fields[tag].has_form(index[tag]):
+            return Fault(6 if index[tag] else 4, tag)
+    return None
 
 
 def _is_plainly_sound(message: Message, known: Dictionary, spec: MessageSpec) -> bool:
