@@ -232,7 +232,7 @@ class Venue(PublicData):
             for one in terms:
                 if one.account and one.account not in self._accounts:
                     self.open_account(one.account)
-            accounts = None
+            accounts = (*(accounts or ()), *self.accounts())  # a bot names its own, which is not public
         known = accounts if accounts is not None else self.accounts()
         if self.gate is not None:
             return self.gate.submit(owner, terms, known)

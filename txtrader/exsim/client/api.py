@@ -22,7 +22,7 @@ from txtrader.exsim.client.connection import Connection
 from txtrader.exsim.client.errors import ExsimError
 from txtrader.exsim.client.starting import Process, start_process
 
-__all__ = ["API", "Book", "Endpoint", "Engine", "Message", "Order", "Server", "Session"]
+__all__ = ["API", "Book", "Bot", "Endpoint", "Engine", "Message", "Order", "Server", "Session"]
 
 
 class API:
@@ -43,10 +43,11 @@ class API:
         plugins: Iterable[str] = (),
         **settings: Any,
     ) -> Server:
-        """Start a server, and return it once it listens.
+        """Start a server, and return it once it listens; `plugins` are modules from which classes may be loaded.
 
         `start` is `fork`, `spawn`, None for fork where that is safe, or HOST:PORT of one that runs, with its `token`.
-        `clock` is `real` or `virtual`.  `settings`: start_time (ns UTC, of a virtual clock), tape_folder.
+        `clock` is `real` or `virtual`.  `settings`: start_time (ns UTC, of a virtual clock), tape_folder,
+        data_folder (of the files of bots and sources).
         """
         if name in self.servers:
             raise ExsimError("already-exists", f"there is a server {name} already", "name")
@@ -279,6 +280,20 @@ class Engine(_Named):
         """Cancel all live orders that fit: owner, account, book, side."""
         return int(self.server.request("mass_cancel", engine=self.name, **filters)["cancelled"])
 
+    def add_policy(
+        self, name: str, rules: Iterable[Mapping[str, Any]] | None = None, *, class_: str | None = None, **more: Any
+    ) -> None:
+        """Put rules in force, or a ready-made policy; `more`: properties, scope, position."""
+        given = None if rules is None else [dict(rule) for rule in rules]
+        self.server.request("add_policy", name=name, engine=self.name, rules=given, **{"class": class_}, **more)
+
+    def remove_policy(self, name: str) -> None:
+        self.server.request("remove_policy", name=name, engine=self.name)
+
+    def list_policies(self) -> list[dict[str, Any]]:
+        """Return the policies in order, with how often each rule was seen and fired."""
+        return list(self.server.request("list_policies", engine=self.name)["policies"])
+
     def create_book(self, name: str, *, symbol: str, **properties: Any) -> Book:
         """List an instrument: tick, lot, asset_class, currency ..."""
         self.server.request("create_book", name=name, engine=self.name, symbol=symbol, **properties)
@@ -321,6 +336,38 @@ class Book:
         """Take it out; return how many orders that cancelled."""
         return int(self.server.request("delete_book", name=self.name, engine=self.engine.name)["orders_cancelled"])
 
+    def set_price(self, **prices: Any) -> None:
+        """Set bid, offer (with bid_quantity, offer_quantity), last (with last_quantity), reference."""
+        self.server.request("set_price", book=self.name, engine=self.engine.name, **prices)
+
+    def attach_pricing(self, source: str, **properties: Any) -> dict[str, Any]:
+        """Follow a source: bars, quotes, trades, lobster, itch, walk ...; it stands still until `start_replay`."""
+        where = {"book": self.name, "engine": self.engine.name}
+        return self.server.request("attach_pricing", source=source, properties=properties, **where)
+
+    def detach_pricing(self) -> None:
+        self.server.request("detach_pricing", book=self.name, engine=self.engine.name)
+
+    def start_replay(self, *, speed: Any = None, how: str = "timed") -> int:
+        """Let the rows come; `how="at_once"` takes all of them now.  Return how many there were so far."""
+        where = {"book": self.name, "engine": self.engine.name}
+        return int(self.server.request("start_replay", speed=speed, how=how, **where)["done"])
+
+    def step_replay(self, rows: int = 1) -> int:
+        """Take so many rows now; return how many there were."""
+        where = {"book": self.name, "engine": self.engine.name}
+        return int(self.server.request("step_replay", rows=rows, **where)["done"])
+
+    def stop_replay(self) -> int:
+        """Let no more rows come; return how many there were."""
+        return int(self.server.request("stop_replay", book=self.name, engine=self.engine.name)["done"])
+
+    def create_bot(self, name: str, class_: str, **properties: Any) -> Bot:
+        """Make a bot: auto_fill, noise, maker ...; it does not act before `start`."""
+        where = {"book": self.name, "engine": self.engine.name, "class": class_}
+        self.server.request("create_bot", name=name, properties=properties, **where)
+        return Bot(self.server, name)
+
     def create_order(self, order_id: str, **properties: Any) -> Order:
         """Draft an order: side, type, price, quantity ...; `submit` sends it."""
         if "type" in properties:  # a frame's own type is the request's
@@ -344,6 +391,23 @@ class Book:
         kind = {"type": "market"} if price is None else {"type": "limit", "price": price}
         given = {"side": side, "quantity": quantity, **kind, **properties}
         return self.create_order(order_id, **given).submit()
+
+
+class Bot(_Named):
+    """Seeded activity on one book."""
+
+    def set_property(self, name: str, value: Any) -> None:
+        self.server.request("set_bot_property", name=self.name, property_name=name, value=value)
+
+    def start(self) -> None:
+        self.server.request("start_bot", name=self.name)
+
+    def stop(self) -> None:
+        """Let it act no more; its orders are cancelled."""
+        self.server.request("stop_bot", name=self.name)
+
+    def delete(self) -> None:
+        self.server.request("delete_bot", name=self.name)
 
 
 class Order(_Named):

@@ -6,19 +6,18 @@ Messages keep the wire's own names, but for orders and cancels, which have the n
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from google.protobuf import json_format
-from twisted.internet.defer import Deferred, succeed
 
 from txtrader.errors import LocalProtocolError
 from txtrader.exsim.control.kinds import FLAG, NAME, WHOLE, maybe
+from txtrader.exsim.control.plain_wire import PlainLink, PlainWire
 from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.requests import Property
-from txtrader.exsim.control.wires import Addressed, Link, Record, Watcher
+from txtrader.exsim.control.wires import Link, Record, Watcher
 from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
 from txtrader.exsim.endpoints.cqg.connection import CqgConnection
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
@@ -54,47 +53,7 @@ _NAMES = {"new": "placeOrder", "cxl": "cancelOrder", "cxl_all": "reqGlobalCancel
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
-class _Connected:
-    """What the links of both wires share; `connection` has a pump."""
-
-    def __init__(self, wire: Any, connection: Any) -> None:
-        self._wire = wire
-        self.connection = connection
-
-    @property
-    def peer(self) -> str:
-        transport = self.connection.pump.transport
-        if transport is None:
-            return ""
-        address = transport.getPeer()
-        return f"{address.host}:{address.port}"
-
-    @property
-    def is_open(self) -> bool:
-        return self.connection in self._wire.endpoint.connections
-
-    def admit(self) -> None:
-        self.connection.pump.resume()
-
-    def freeze(self, is_frozen: bool) -> None:
-        (self.connection.pump.pause if is_frozen else self.connection.pump.resume)()
-
-    def close(self, how: str) -> None:
-        if how == "logout":
-            raise ControlError("unsupported", "this protocol has no logout that a server sends", "how")
-        if how == "close":
-            self.connection.close()
-        elif how == "abort":
-            self.connection.drop()
-        else:
-            self.connection.pump.transport.getHandle().shutdown(socket.SHUT_WR)
-
-    def _check_open(self) -> None:
-        if not self.is_open:
-            raise ControlError("closed", "the connection is gone", "session")
-
-
-class _TwsLink(_Connected):
+class _TwsLink(PlainLink):
     """One API client."""
 
     connection: TwsConnection
@@ -146,7 +105,7 @@ def _number(value: Any) -> Any:
     return Decimal(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
 
 
-class _CqgLink(_Connected):
+class _CqgLink(PlainLink):
     """One connection of a CQG user."""
 
     connection: CqgConnection
@@ -190,83 +149,7 @@ def _parsed(message: Any, fields: Mapping[str, Any]) -> Any:
         raise ControlError("invalid-argument", str(error), "message") from None
 
 
-class _BrokerWire:
-    """What both wires share."""
-
-    endpoint: Any
-    port: int
-
-    def __init__(self, now_ns: Callable[[], int], watcher: Watcher) -> None:
-        self._now_ns = now_ns
-        self._watcher = watcher
-        self._links: dict[Any, Any] = {}
-        self._kept: list[Addressed] | None = None
-
-    def start(self) -> Deferred[int]:
-        def started(port: int) -> int:
-            self.port = port
-            return port
-
-        answer: Deferred[int] = self.endpoint.start()
-        return answer.addCallback(started)
-
-    def stop(self) -> Deferred[None]:
-        answer: Deferred[None] = self.endpoint.stop()
-        return answer
-
-    def pause(self, how: str | None) -> Deferred[None]:
-        if how == "silent":
-            self.endpoint.is_deaf = self.endpoint.is_silent = True
-            return succeed(None)
-        if how is None:
-            self.endpoint.is_deaf = self.endpoint.is_silent = False
-        answer = self.endpoint.refuse(how == "refuse")
-        return answer if isinstance(answer, Deferred) else succeed(None)
-
-    # -- what the endpoint tells
-
-    def _link(self, connection: Any) -> Link:
-        raise NotImplementedError
-
-    def _record(self, connection: Any, message: Any, *, is_ours: bool) -> Record:
-        raise NotImplementedError
-
-    def connected(self, connection: Any) -> None:
-        link = self._links[connection] = self._link(connection)
-        if self._watcher.connected(link):
-            connection.pump.pause()
-
-    def logged_on(self, connection: Any) -> None:
-        self._watcher.changed(self._links[connection], "up")
-
-    def received(self, connection: Any, message: Any) -> bool:
-        return self._watcher.received(self._links[connection], self._record(connection, message, is_ours=False))
-
-    def sending(self, connection: Any, message: Any) -> bool:
-        if self._kept is None:
-            return False
-        link = self._links[connection]
-        self._kept.append(Addressed(link.who, self._record(connection, message, is_ours=True)))
-        return True
-
-    def lost(self, connection: Any) -> None:
-        self._watcher.lost(self._links.pop(connection))
-
-    def process(self, link: Link, record: Record) -> list[Addressed]:
-        assert isinstance(link, _Connected)
-        kept: list[Addressed] = []
-        self._kept = kept
-        try:
-            link.connection.process(self._native(record))
-        finally:
-            self._kept = None
-        return kept
-
-    def _native(self, record: Record) -> Any:
-        raise NotImplementedError
-
-
-class TwsWire(_BrokerWire):
+class TwsWire(PlainWire):
     """A simulated TWS under control; see `Wire`."""
 
     def __init__(
@@ -303,7 +186,7 @@ class TwsWire(_BrokerWire):
         return Message(_NAMES.get(record.type, record.type), fields)
 
 
-class CqgWire(_BrokerWire):
+class CqgWire(PlainWire):
     """A simulated CQG WebAPI under control; see `Wire`.  What is held waits behind the WebSocket handshake."""
 
     def __init__(

@@ -11,12 +11,17 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.python.failure import Failure
 
-from txtrader.exsim.control.problems import ControlError
+from txtrader.errors import TxTraderError
+from txtrader.exsim.control.problems import CODES, ControlError
 from txtrader.exsim.control.requests import Request, collect, read_arguments
 from txtrader.exsim.control.rooms.book_room import BookRoom
+from txtrader.exsim.control.rooms.bot_room import BotRoom
 from txtrader.exsim.control.rooms.endpoint_room import EndpointRoom
 from txtrader.exsim.control.rooms.engine_room import EngineRoom
 from txtrader.exsim.control.rooms.order_room import OrderRoom
+from txtrader.exsim.control.rooms.plugin_room import PluginRoom
+from txtrader.exsim.control.rooms.policy_room import PolicyRoom
+from txtrader.exsim.control.rooms.pricing_room import PricingRoom
 from txtrader.exsim.control.rooms.server_room import ServerRoom
 from txtrader.exsim.control.rooms.session_room import SessionRoom
 from txtrader.exsim.control.world import World
@@ -39,6 +44,10 @@ class Dispatcher:
                 SessionRoom(world),
                 books,
                 OrderRoom(world, books),
+                PolicyRoom(world),
+                BotRoom(world, books),
+                PricingRoom(books),
+                PluginRoom(world),
             ]
         )
 
@@ -87,7 +96,10 @@ class Dispatcher:
         return {"result": True, **_shown(answer)}
 
     def _failed(self, failure: Failure) -> dict[str, Any]:
-        error = failure.value
+        error: BaseException | None = failure.value
+        if isinstance(error, TxTraderError):
+            code = error.code if error.code in CODES else "invalid-argument"
+            error = ControlError(code, error.message, error.path)
         if not isinstance(error, ControlError):
             incident = self._world.report_bug(failure)
             error = ControlError("internal", f"a bug of the simulator's: see incident {incident}", incident=incident)

@@ -11,6 +11,7 @@ from txtrader.exsim.control.events import Events, OrderEvents, PhaseEvents
 from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, choice, is_name, maybe
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property, read_property
+from txtrader.exsim.crowd import Crowd
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Watch
 from txtrader.exsim.orders import Order
@@ -21,12 +22,13 @@ from txtrader.model.instrument import PriceIncrement, SecType
 
 __all__ = ["BOOK_PROPERTIES", "ENGINE_CLASSES", "ENGINE_PROPERTIES", "Book", "Engine"]
 
-ENGINE_CLASSES = {
+ENGINE_CLASSES: dict[str, str | type[Engine]] = {
     "default": "a central limit order book for each instrument",
     "echo": "sends orders and definitions back as they came (FIX)",
     "reject_all": "a venue that refuses every order",
     "silent": "answers nothing",
 }
+"""What an engine may be: ours with a line about each, and classes that were loaded."""
 DEFAULT_ACCOUNT = "SIM"
 
 _AUTO = maybe(FLAG)
@@ -109,6 +111,7 @@ class Engine:
         given: Mapping[str, Any],
         session_of: Callable[[str], str | None],
         venue: Venue | None = None,
+        data_folder: str | None = None,
     ) -> None:
         self.name = name
         self.class_name = class_name
@@ -120,6 +123,8 @@ class Engine:
         self.properties = {key: values[key] for key in ("auto_accept", "auto_receive", "auto_match")}
         self.venue = venue or self._make_venue(clock, now_ns, seed, tape)
         self.instruments, self.rates = self.venue.instruments, self.venue.rates
+        self.crowd = Crowd(self.venue, data_folder)
+        self.classes: dict[str, str] = {}  # of bots by name, and of sources by book
         self._events = events
         self.venue.add_observer(OrderEvents(events, name, self.name_of))
         if venue is None:
@@ -278,5 +283,6 @@ class Engine:
         self._events.note("engine", engine=self.name, what="started" if is_running else "stopped")
 
     def stop(self) -> None:
-        """End the venue."""
+        """End the venue, and who acts on it."""
+        self.crowd.stop()
         self.venue.stop()

@@ -28,7 +28,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a server process is to be.
 
     `start_time` is where a virtual clock starts (integer nanoseconds UTC), None for the usual.  `plugins` are modules
-    that are imported first.  `tape_folder` is where save_tape may write.
+    that are imported first, and from which requests may load classes.  `tape_folder` is where save_tape may write,
+    `data_folder` where the files of bots and sources are.
     """
 
     name: str = "default"
@@ -38,6 +39,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     start_time: int | None = None
     plugins: tuple[str, ...] = ()
     tape_folder: str | None = None
+    data_folder: str | None = None
     port: int = 0
     interface: str = "127.0.0.1"
 
@@ -67,6 +69,8 @@ def serve(options: ServerOptions, announce: int, alive: int) -> int:
         is_managed=options.managed,
         start_ns=VIRTUAL_START if options.start_time is None else options.start_time,
         tape_folder=options.tape_folder,
+        data_folder=options.data_folder,
+        plugins=options.plugins,
     )
 
     def leave() -> None:

@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from txtrader.exsim.control.broker_wires import CQG_PROPERTIES, TWS_PROPERTIES, CqgWire, TwsWire
 from txtrader.exsim.control.fix_wire import FIX_PROPERTIES, VERSIONS, FixWire
+from txtrader.exsim.control.ouch_wire import OUCH_PROPERTIES, OUCH_VERSIONS, OuchWire
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property
-from txtrader.exsim.control.wires import Wire
+from txtrader.exsim.control.wires import Watcher, Wire
 from txtrader.exsim.endpoints.fix.drop_copy import DropCopy
 from txtrader.exsim.endpoints.fix.echo import Echo
 from txtrader.exsim.endpoints.fix.trading import Trading, TradingOptions
+from txtrader.exsim.venue import Venue
 
 if TYPE_CHECKING:
     from txtrader.exsim.control.engines import Engine
     from txtrader.exsim.control.world import Endpoint, World
 
-__all__ = ["PROTOCOLS", "make_wire", "properties_of"]
+__all__ = ["PROTOCOLS", "ProtocolPlugIn", "make_wire", "properties_of", "register_protocol"]
 
 _FIX = {found.name: found for found in FIX_PROPERTIES}
+_OUCH = {found.name: found for found in OUCH_PROPERTIES}
 PROTOCOLS: dict[str, dict[str, Property]] = {
     **dict.fromkeys(VERSIONS, _FIX),
     "tws": {found.name: found for found in TWS_PROPERTIES},
     "cqg": {found.name: found for found in CQG_PROPERTIES},
+    **dict.fromkeys(OUCH_VERSIONS, _OUCH),
 }
+
+
+class ProtocolPlugIn:
+    """Somebody's protocol: a subclass says its properties, and makes the listening end."""
+
+    properties: ClassVar[tuple[Property, ...]] = ()
+
+    def make_wire(self, venue: Venue, reactor: Any, now_ns: Callable[[], int], watcher: Watcher, **more: Any) -> Wire:
+        """Make the listening end (see `Wire`); `more`: values (of the properties), port, interface."""
+        raise NotImplementedError
+
+
+_PLUGINS: dict[str, ProtocolPlugIn] = {}
+
+
+def register_protocol(name: str, cls: type[ProtocolPlugIn]) -> None:
+    """Offer a protocol under a name."""
+    PROTOCOLS[name] = {found.name: found for found in cls.properties}
+    _PLUGINS[name] = cls()
 
 
 def properties_of(protocol: str) -> dict[str, Property]:
@@ -63,4 +87,15 @@ def make_wire(world: World, endpoint: Endpoint, engine: Engine) -> Wire:
     if protocol in ("tws", "cqg") and engine.class_name != "echo":
         make = TwsWire if protocol == "tws" else CqgWire
         return make(engine.venue, world.clock, world.now_ns, endpoint, endpoint.protocol_properties, **where)
+    if protocol in OUCH_VERSIONS and engine.class_name != "echo":
+        return OuchWire(
+            engine.venue, world.clock, world.now_ns, endpoint, endpoint.protocol_properties, protocol=protocol, **where
+        )
+    if protocol in _PLUGINS:
+        try:
+            return _PLUGINS[protocol].make_wire(
+                engine.venue, world.clock, world.now_ns, endpoint, values=endpoint.protocol_properties, **where
+            )
+        except Exception as error:  # noqa: BLE001  it is somebody else's code
+            raise ControlError("plugin-error", f"{protocol}: {type(error).__name__}: {error}", "protocol") from None
     raise ControlError("unsupported", f"engine class {engine.class_name} cannot speak {protocol}", "protocol")

@@ -83,7 +83,7 @@ def reference() -> str:
         lines += ["", f"## Properties of the protocol{'s' if ',' in names else ''} {names}", "", *_properties(known)]
         assert name in names
     lines += ["", "## Engine classes", "", "| class | what it is |", "|---|---|"]
-    lines += [f"| `{name}` | {text} |" for name, text in ENGINE_CLASSES.items()]
+    lines += [f"| `{name}` | {text} |" for name, text in ENGINE_CLASSES.items() if isinstance(text, str)]
     lines += ["", "## Error codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| `{code}` | {text} |" for code, text in CODES.items()]
     return "\n".join(lines) + "\n"

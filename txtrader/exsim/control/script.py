@@ -23,8 +23,10 @@ def plain(value: Any) -> Any:
         return format(value, "f")
     if isinstance(value, float):
         return format(Decimal(str(value)), "f")
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
     return value
 
 
@@ -38,6 +40,8 @@ def script_of(world: World) -> list[dict[str, Any]]:
         steps += _engine(engine)
     for endpoint in world.endpoints.values():
         steps.append(_endpoint(endpoint))
+    for engine in world.own_engines():
+        steps += _crowd(engine)
     for name, draft in world.drafts.items():
         if draft.number is None:
             steps.append(
@@ -70,6 +74,56 @@ def _engine(engine: Engine) -> list[dict[str, Any]]:
         steps.append({"type": "create_book", "name": book.name, "engine": engine.name, **more})
     if not engine.is_running:
         steps.append({"type": "stop_engine", "engine": engine.name})
+    return steps
+
+
+def _crowd(engine: Engine) -> list[dict[str, Any]]:
+    """Return the requests for policies, bots and sources; they come last, since they look at what is there."""
+    steps: list[dict[str, Any]] = []
+    for policy in engine.venue.policies.to_list():
+        rules = [
+            {key: value for key, value in rule.items() if key not in ("seen", "fired")} for rule in policy["rules"]
+        ]
+        steps.append(
+            {
+                "type": "add_policy",
+                "name": policy["name"],
+                "engine": engine.name,
+                "rules": plain(rules),
+                "scope": plain(policy["scope"]),
+            }
+        )
+    for bot in engine.crowd.bots():
+        book = next(one.name for one in engine.books.values() if one.listing is bot.listing)
+        steps.append(
+            {
+                "type": "create_bot",
+                "name": bot.name,
+                "class": engine.classes[f"bot {bot.name}"],
+                "book": book,
+                "engine": engine.name,
+                "properties": {
+                    key: plain(value) for key, value in bot.properties.values().items() if value is not None
+                },
+            }
+        )
+        if bot.is_running:
+            steps.append({"type": "start_bot", "name": bot.name})
+    for book in engine.books:
+        if (source := engine.classes.get(f"source {book}")) is None:
+            continue
+        feed = engine.crowd.feed(engine.books[book].listing.id)
+        assert feed.source is not None
+        properties = feed.source.properties.values()
+        steps.append(
+            {
+                "type": "attach_pricing",
+                "book": book,
+                "engine": engine.name,
+                "source": source,
+                "properties": {key: plain(value) for key, value in properties.items() if value is not None},
+            }
+        )
     return steps
 
 

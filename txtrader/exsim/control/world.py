@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -151,7 +151,8 @@ class World:
     """See the module.
 
     `reactor` does the sockets.  With `is_virtual` time stands until it is advanced; it starts at `start_ns` (integer
-    nanoseconds UTC).
+    nanoseconds UTC).  Tapes are saved below `tape_folder`, files of sources and bots are below `data_folder`.  Requests
+    may load classes from the modules `plugins`, and from what is below them.
     """
 
     _log = Logger()
@@ -166,12 +167,16 @@ class World:
         is_managed: bool = False,
         start_ns: int = VIRTUAL_START,
         tape_folder: str | None = None,
+        data_folder: str | None = None,
+        plugins: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.reactor = reactor
         self.seed = seed
         self.is_virtual = is_virtual
         self.tape_folder = tape_folder
+        self.data_folder = data_folder
+        self.plugins = tuple(plugins)
         self._start_ns = start_ns
         self._begin()
         self.properties: dict[str, Any] = dict.fromkeys(AUTO, not is_managed)
@@ -217,6 +222,7 @@ class World:
             given={"account": venue.accounts()[0]},
             session_of=self.session_named,
             venue=venue,
+            data_folder=self.data_folder,
         )
 
     def endpoint(self, name: str) -> Endpoint:
@@ -377,7 +383,7 @@ class World:
     def stop_own(self) -> Deferred[list[None]]:
         """Close every endpoint, and stop the engines that were not adopted."""
         for name in self._adopted:
-            self.engines.pop(name, None)
+            self.engines.pop(name).crowd.stop()
         return self.stop()
 
     def stop(self) -> Deferred[list[None]]:

@@ -35,17 +35,26 @@ class EngineRoom:
             raise ControlError("already-exists", f"there is an engine {name} already", "name")
         if class_ not in ENGINE_CLASSES:
             raise not_found("engine class", class_, "class")
-        world.engines[name] = Engine(
-            name,
-            class_,
-            clock=world.clock,
-            now_ns=world.now_ns,
-            seed=world.seed,
-            tape=world.tape,
-            events=world.events,
-            given=properties,
-            session_of=world.session_named,
-        )
+        made = ENGINE_CLASSES[class_]
+        try:
+            world.engines[name] = (Engine if isinstance(made, str) else made)(
+                name,
+                class_,
+                clock=world.clock,
+                now_ns=world.now_ns,
+                seed=world.seed,
+                tape=world.tape,
+                events=world.events,
+                given=properties,
+                session_of=world.session_named,
+                data_folder=world.data_folder,
+            )
+        except ControlError:
+            raise
+        except Exception as error:
+            if isinstance(made, str):
+                raise
+            raise ControlError("plugin-error", f"{class_}: {type(error).__name__}: {error}", "class") from None
         return {"name": name, "class": class_}
 
     @request(arg("name", NAME), arg("force", FLAG, "with everything that depends on it", default=False))

@@ -18,6 +18,7 @@ from txtrader.exsim.endpoints.ouch.members import Member, user_of
 from txtrader.exsim.endpoints.ouch.options import OuchOptions
 from txtrader.exsim.endpoints.ouch.reports import Reports
 from txtrader.exsim.endpoints.ouch.trading import Trading
+from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.venue import Venue
 from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
@@ -88,7 +89,9 @@ class OuchConnection:
     def _event(self, event: Any) -> None:
         if isinstance(event, Unsequenced):
             assert self.member is not None
-            self.endpoint.trading.received(self.member, event.data)
+            overseer = self.endpoint.overseer
+            if overseer is None or not overseer.received(self, event.data):
+                self.endpoint.trading.received(self.member, event.data)
         elif isinstance(event, LoginRequested):
             self.endpoint.log_in(self, event)
         if self.session.is_over:  # refused, or logged out
@@ -149,6 +152,7 @@ class OuchEndpoint(FaultControls):
         self.sessions = 0
         self.faults = Faults(reactor)
         self.is_silent = False
+        self.overseer: Overseer | None = None
         self.is_open = False
         self.session_name = ""
         self.reports = Reports(self)
@@ -267,6 +271,8 @@ class OuchEndpoint(FaultControls):
             return None
         connection = OuchConnection(self)
         self.connections.append(connection)
+        if self.overseer is not None:
+            self.overseer.connected(connection)
         return connection.pump
 
     def log_in(self, connection: OuchConnection, login: LoginRequested) -> None:
@@ -287,6 +293,8 @@ class OuchEndpoint(FaultControls):
         connection.member = member
         member.connection = connection
         self.sessions += 1
+        if self.overseer is not None:
+            self.overseer.logged_on(connection)
         self._log.info("{user} logs in over OUCH {version}", user=user, version=self.options.version)
         if former is not None:
             former.drop()
@@ -319,6 +327,8 @@ class OuchEndpoint(FaultControls):
     def lost(self, connection: OuchConnection) -> None:
         """Take the end of a connection."""
         self.connections.remove(connection)
+        if self.overseer is not None:
+            self.overseer.lost(connection)
         member = connection.member
         if member is not None and member.connection is connection:
             member.connection = None

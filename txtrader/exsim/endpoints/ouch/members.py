@@ -138,6 +138,12 @@ class Member:
         return accounts[0] if accounts else firm or self.user
 
     def say(self, message: OuchMessage) -> None:
+        """Tell the user something, unless somebody keeps it from him."""
+        overseer = self.endpoint.overseer
+        if overseer is None or not overseer.sending(self, message):
+            self.tell(message)
+
+    def tell(self, message: OuchMessage) -> None:
         """Tell him something, through the faults."""
         faults = self.endpoint.faults
         if faults.is_quiet:
