@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from test_control_brokers import CqgClient, TwsClient
+from test_control_crowd import enter
 
 from txtrader.exsim import API
 from txtrader.wire.cqg.schema import ServerMsg
@@ -83,6 +84,40 @@ class CqgTape(CqgClient):
                 return message
 
 
+class OuchTape:
+    """An OUCH 4.2 client that keeps what it gets."""
+
+    def __init__(self, port):
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.heard = b""
+        self._send(b"L" + b"user  " + b"secret    " + b" " * 10 + b"1".rjust(20))
+
+    def _send(self, packet):
+        self._socket.sendall(struct.pack(">H", len(packet)) + packet)
+
+    def enter(self, token, price):
+        self._send(b"U" + enter(token, price))
+
+    def until(self, kind, letter=b""):
+        """Read packets until one of a kind (and message type) has come."""
+        while True:
+            data = b""
+            while len(data) < 2 or len(data) < 2 + struct.unpack(">H", data[:2])[0]:
+                more = self._socket.recv(1 if len(data) < 2 else 2 + struct.unpack(">H", data[:2])[0] - len(data))
+                assert more, "the venue has closed"
+                data += more
+            if data[2:3] != b"H":  # heartbeats live by the clock that the test moves
+                self.heard += data
+            if data[2:3] == kind and data[3:].startswith(letter):
+                return
+
+    def end(self):
+        """What was told has come already: nothing more trades."""
+
+    def close(self):
+        self._socket.close()
+
+
 def run(seed, hash_seed):
     """Trade over every endpoint; return what each client heard, and the tape's digest."""
     heard = {}
@@ -121,6 +156,9 @@ def run(seed, hash_seed):
         cqg.logon()
         cqg.send(information_requests=[{"id": 7, "symbol_resolution_request": {"symbol": "IBM"}}])
         cqg.next("information_reports")
+        ouch = heard["ouch"] = OuchTape(engine.create_endpoint("ouch", protocol="ouch42").port)
+        ouch.enter("T1", 105000)
+        ouch.until(b"S", b"E")
         digest = server.get_tape()["digest"]
         for client in heard.values():
             client.end()
