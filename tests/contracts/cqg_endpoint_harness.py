@@ -29,6 +29,8 @@ class CqgHarness:
 
     can_mass_cancel = True
     cancels_on_disconnect = False
+    has_market_data = True
+    is_silent = False
 
     def __init__(self, reactor: Any, endpoint: CqgEndpoint, symbol: str) -> None:
         self._reactor = reactor

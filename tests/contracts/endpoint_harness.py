@@ -39,6 +39,8 @@ class EndpointHarness(Protocol):
     told: list[Told]
     can_mass_cancel: bool
     cancels_on_disconnect: bool
+    has_market_data: bool
+    is_silent: bool
 
     async def log_in(self) -> None: ...
     async def subscribe(self) -> None: ...
@@ -56,6 +58,8 @@ class TwsHarness:
 
     can_mass_cancel = True
     cancels_on_disconnect = False
+    has_market_data = True
+    is_silent = False
 
     def __init__(self, reactor: Any, endpoint: TwsEndpoint, symbol: str) -> None:
         self._reactor = reactor

@@ -184,7 +184,9 @@ def test_a_modify_makes_less_and_another_kind_of_sale_and_nothing_else(version, 
     assert alice.take() == []
     assert room.ignored()[-1][1:] == ("ModifyOrder", (0, 1) if version == "5.0" else "T1")
     room.venue.set_phase(ACME.id, Phase.CONTINUOUS)
-    alice.modify(1, "T", 60)
+    alice.replace(1, 3, 60, "101.00")
+    assert alice.briefs("side", "shares") == [("U", "E", 60)], "what was refused left no trace"
+    alice.modify(3, "T", 60)
     assert alice.briefs("side", "shares") == [("M", "T", 60)]
 
 
@@ -207,6 +209,7 @@ REFUSALS: list[tuple[dict[str, Any], str, int]] = [
     ({"price": "99.005"}, "X", 29),
     ({"ticks": 2_000_000_001}, "X", 29),
     ({"ticks": 1_999_999_901}, "X", 29),
+    ({"ticks": 2_000_000_000}, "X", 29),
     ({"price": None}, "X", 29),
     ({"side": "X"}, "O", 9),
     ({"display": "?"}, "D", 3),

@@ -331,6 +331,11 @@ async def test_a_day_of_messages_is_repeated_to_a_client_that_reads_slowly():
         for number in range(count):
             member.stream.append(b"%d " % number + b"x" * 600)
         second = soup_login(port, b"alice")
+        while not (member.connection and member.connection.pump.outbound.is_stalled):
+            await deferToThread(time.sleep, 0.01)
+        for _ in range(200):  # what timers and requests do while the client does not read
+            member.connection.pump.flush()
+        assert member.connection.pump.outbound.queued < 200_000
         found = await deferToThread(read, second, count + 1)
         messages = [one[1:].split(b" ")[0] for one in found if one[:1] == b"S"][1:]
         assert messages == [b"%d" % number for number in range(count)]

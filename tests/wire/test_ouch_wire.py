@@ -173,6 +173,7 @@ def with_appendage(data: bytes) -> bytes:
         b"\0\3\2\x0cP\0",
         b"\0\2\2\x0c",
         b"\0\3\3\x0cP",
+        b"\0\5\1\x0c\2\x10Y",
         b"\0\3\2\x63P",
         b"\0\6\2\x0cP\2\x0cP",
         b"\0\x0a\x09\1" + bytes(8),
@@ -181,7 +182,8 @@ def with_appendage(data: bytes) -> bytes:
     ],
     ids=[
         "none", "half a length", "nothing follows", "too much follows", "more than it says", "a value short",
-        "a length too long", "unknown tag", "repeated tag", "tag of a response", "tag of another request", "empty",
+        "a length too long", "a length too short", "unknown tag", "repeated tag", "tag of a response",
+        "tag of another request", "empty",
     ],
 )  # fmt: skip
 def test_an_appendage_that_is_wrong_leaves_the_fixed_fields_readable(appendage):

@@ -37,7 +37,8 @@ MARKET_PRICES = {"4.2": (0x7FFFFFFF,), "5.0": (2_000_000_000, 0x7FFFFFFF)}
 _HIGHEST = 1_999_999_900
 _MARKET_HOURS, _SYSTEM_HOURS = 99_998, 99_999
 _DAY = 86_400
-_CAPACITIES = "APRO"
+_CAPACITIES = ("A", "P", "R", "O")
+_SALES = ("S", "T", "E")
 _AUCTIONS = {"O": TimeInForce.OPG, "C": TimeInForce.CLS}
 
 # what the display letters of 4.2 ask for; the retail kinds and imbalance-only are in `_HANDLING`
@@ -135,7 +136,7 @@ def price_to_wire(price: Decimal) -> int:
 
 def may_become(side: str, other: str) -> bool:
     """Tell whether an order may change from one side to another: the kinds of selling among each other."""
-    return side == other or (side in "STE" and other in ("S", "T", "E"))
+    return side == other or (side in _SALES and other in _SALES)
 
 
 def terms_of(message: OuchMessage, version: str) -> OrderTerms:

@@ -47,6 +47,7 @@ class Codec:
         self._requests = MESSAGES[version, True]
         self._responses = MESSAGES[version, False]
         self._by_name = {layout.name: layout for layout in (*self._requests.values(), *self._responses.values())}
+        self._fields = {name: tuple(field.name for field in layout.fields) for name, layout in self._by_name.items()}
 
     def read_request(self, data: bytes) -> OuchMessage:
         """Read what a client sends.  Raises RemoteProtocolError; BadAppendage where the fixed fields can be read."""
@@ -62,7 +63,7 @@ class Codec:
 
     def fields_of(self, name: str) -> tuple[str, ...]:
         """Return the fields of a message, in their sequence."""
-        return tuple(field.name for field in self._by_name[name].fields)
+        return self._fields[name]
 
     def has_appendage(self, name: str, *, is_later_edition: bool) -> bool:
         """Tell whether a message of this name ends in an appendage, be it an empty one."""
@@ -82,7 +83,11 @@ class Codec:
             raise LocalProtocolError(f"a {layout.name} of {len(values)} fields")
         try:
             head = layout.form.pack(
-                layout.letter.encode("ascii"), *[_to_wire(field, values[field.name]) for field in layout.fields]
+                layout.letter.encode("ascii"),
+                *[
+                    _to_wire(field, values[field.name]) if field.kind == "a" else values[field.name]
+                    for field in layout.fields
+                ],
             )
         except KeyError as error:
             raise LocalProtocolError(f"a {layout.name} without {error}") from None
@@ -141,7 +146,7 @@ def _write_tags(tags: dict[str, Any]) -> bytes:
         if tag is None:
             raise LocalProtocolError(f"there is no element {name}")
         try:
-            packed = tag.form.pack(_to_wire(tag.field, value))
+            packed = tag.form.pack(_to_wire(tag.field, value) if tag.field.kind == "a" else value)
         except struct.error as error:
             raise LocalProtocolError(f"the element {name} cannot hold {value!r}: {error}") from None
         parts.append(bytes((1 + len(packed), tag.number)) + packed)
@@ -149,10 +154,7 @@ def _write_tags(tags: dict[str, Any]) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def _to_wire(field: Field, value: Any) -> Any:
-    if field.kind != "a":
-        return value
-    text: str = value
+def _to_wire(field: Field, text: str) -> bytes:
     try:
         packed = text.encode("latin-1")  # what a client wrote into free text is repeated, be it what it may
     except UnicodeEncodeError:
