@@ -282,7 +282,8 @@ _PARTS = 12
 def play_against(fault: Fault) -> dict[str, str]:
     """Play the cases against an acceptor with a fault; those of timers only where the fault is one of time."""
     acceptor = Acceptor(fault)
-    plan = Plan(port=acceptor.port, sender="", target="TESTED", heartbeat=1, timeout=1.2)
+    heartbeat = 30 if fault.has_clock else 1
+    plan = Plan(port=acceptor.port, sender="", target="TESTED", heartbeat=heartbeat, timeout=1.2)
     timed = {case.id for case in ALL_CASES if case.id.startswith("heartbeat.")} - {"heartbeat.long-test-request"}
     cases = [case for case in choose(plan) if not (case.is_basis or (fault.has_clock and case.id in timed))]
     basis = [case for case in choose(plan) if case.is_basis]

@@ -14,7 +14,7 @@ from txtrader.exsim.conformance.frames import Reader, Received, shown
 __all__ = ["Line", "Said"]
 
 _PIECE = 65536
-_APART = 0.001
+_APART, _MOST_APART = 0.001, 20
 _LINGER = 1.0
 _MOST = 1 << 20
 """Bytes without the end of a message, after which none is hoped for any more."""
@@ -44,13 +44,13 @@ class Line:
         self._note("-", "connected")
 
     def send(self, data: bytes, piece: int | None = None) -> None:
-        """Send bytes; `piece` of them at a time, and each by itself, not gathered on the way."""
+        """Send bytes; `piece` of them at a time, and the first ones by themselves, not gathered on the way."""
         self._note(">", shown(data))
         self.sent_at = time.monotonic()
         try:
             for start in range(0, len(data), piece or len(data)):
                 self._socket.sendall(data[start : start + (piece or len(data))])
-                if piece is not None:
+                if piece is not None and start < _MOST_APART * piece:
                     time.sleep(_APART)
         except OSError as error:
             self._note("-", f"cannot send: {error}")
