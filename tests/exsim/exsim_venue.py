@@ -92,6 +92,9 @@ class Eye(MarketListener):
     def phase_changed(self, listing_id, phase):
         self.seen.append(("phase", phase))
 
+    def indicative_changed(self, figures):
+        self.seen.append(("indicative", figures))
+
     def depth_changed(self, listing_id, changes):
         self.seen.append(("depth", changes))
 
@@ -113,8 +116,7 @@ class Stage:
             recipes={one.id: Recipe(level=100.0) for one in listings},
             cash={name: {"USD": Decimal(cash)} for name in (A, B)},
             rates=Rates("USD", {"EUR": Decimal("1.10")}),
-            seed=7,
-            **{"has_house": False, **options},
+            **{"has_house": False, "seed": 7, **options},
         )
         self.ear = Ear()
         self.venue.add_observer(self.ear)

@@ -13,6 +13,7 @@ import msgspec
 from txtrader.exsim.desk import Desk, set_life
 from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, to_lots, to_ticks, would_trade
 from txtrader.exsim.orders import Order
+from txtrader.exsim.phases import may_cancel, may_replace
 from txtrader.exsim.records import Changes, Phase, Reason, Refusal, Terms
 from txtrader.model.order import OrderStatus
 
@@ -30,9 +31,17 @@ class Amendments:
     def cancel(self, owner: str | None, order_id: int, reason: Refusal) -> Refusal | None:
         """Cancel an order of `owner` (None: of anybody)."""
 
-        def cancel(order: Order) -> None:
+        def cancel(order: Order) -> Refusal | None:
+            market = self._desk.market_of(order.listing.id)
+            assert market is not None
+            if reason.reason is Reason.USER:
+                gate = market.gate
+                refusal = may_cancel(market.phase, gate.settings, is_locked=gate.is_locked(self._desk.now_ns()))
+                if refusal is not None:
+                    return refusal
             self._desk.take_out(order)
             self._desk.end(order, OrderStatus.CANCELED, reason)
+            return None
 
         self._desk.tape.write("cancel", owner, order_id)
         return self._run(owner, order_id, cancel, "cancel_rejected")
@@ -92,8 +101,11 @@ class Amendments:
         refusal = check_terms(terms, order.listing, desk.now_ns())
         if refusal is None:
             lots = to_lots(terms.quantity, order.listing)
-            refusal = self._check(order, lots - order.lots)
-        if refusal is None and order.held == "" and would_trade(desk.market_of(order.listing.id), terms, order.listing):
+            refusal = self._check(order, terms, lots - order.lots)
+        market = desk.market_of(order.listing.id)
+        assert market is not None
+        is_working = order.held == "" and market.phase is Phase.CONTINUOUS
+        if refusal is None and is_working and would_trade(market, terms, order.listing):
             refusal = WOULD_TRADE
         if refusal is not None:
             return refusal
@@ -118,11 +130,22 @@ class Amendments:
             self._enter_anew(order, old, lots, leaves)
         return None
 
-    def _check(self, order: Order, more: int) -> Refusal | None:
+    def _check(self, order: Order, terms: Terms, more: int) -> Refusal | None:
         market = self._desk.market_of(order.listing.id)
         assert market is not None
-        if market.phase is not Phase.CONTINUOUS:
-            return Refusal(Reason.CLOSED, f"{order.listing.symbol} takes cancels only: {market.phase}")
+        gate, price = market.gate, terms.limit_price
+        refusal = may_replace(
+            market.phase,
+            order.terms,
+            terms,
+            gate.settings,
+            None if market.last is None else market.price(market.last),
+            is_locked=gate.is_locked(self._desk.now_ns()),
+        )
+        if refusal is not None:
+            return refusal
+        if price is not None and price != order.terms.limit_price and gate.refuses(to_ticks(price, order.listing)):
+            return Refusal(Reason.BAND, f"the limit {price} is outside the price band")
         if more <= 0:
             return None
         return self._desk.accounts[order.account].check_margin(order.listing, more, order.sign)

@@ -24,7 +24,7 @@ class Call(NamedTuple):
 
 
 class Equilibrium(NamedTuple):
-    """The auction price, what trades at it, and the lots that are left over: the buyers' above zero, the sellers' below."""
+    """The auction price, what trades at it, and the lots left over: the buyers' above zero, the sellers' below."""
 
     price: int
     volume: int

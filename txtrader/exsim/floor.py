@@ -21,8 +21,9 @@ from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Market
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
+from txtrader.exsim.phases import CALLS
 from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource
-from txtrader.exsim.records import Listing, Reason, SelfTrade
+from txtrader.exsim.records import Listing, Phase, Reason, SelfTrade
 from txtrader.exsim.tape import Tape
 from txtrader.model.instrument import SecType
 
@@ -46,7 +47,11 @@ class _Awake:
 
 
 class Floor:
-    """See the module.  `run(market, action)` processes a turn; `on_day()` is called when a trading day begins."""
+    """See the module.
+
+    `run(market, action)` processes a turn; `on_day()` is called when a trading day begins, `on_wake(market)` before
+    anything happens in a market that wakes, `on_breach(market)` when a match has put one into a pause.
+    """
 
     def __init__(
         self,
@@ -66,6 +71,8 @@ class Floor:
         on_drop: Callable[[Order, Reason], None],
         run: Callable[[Market | None, Callable[[], None]], None],
         on_day: Callable[[], None],
+        on_wake: Callable[[Market], None],
+        on_breach: Callable[[Market], None],
     ) -> None:
         self._clock = clock
         self._now_ns = now_ns
@@ -82,6 +89,8 @@ class Floor:
         self._on_drop = on_drop
         self._run = run
         self._on_day = on_day
+        self._on_wake = on_wake
+        self._on_breach = on_breach
         self._sources: dict[int, PriceSource] = {}
         self._histories: dict[int, History] = {}
         self._awake: dict[int, _Awake] = {}
@@ -138,6 +147,7 @@ class Floor:
             self_trade=self._self_trade,
             on_less=self._on_less,
             first_match=self.first_matches.get(listing.id, 0),
+            on_breach=self._on_breach,
         )
         history = self.history(listing)
         today = history.today(session.start, min(now, session.end))
@@ -155,11 +165,16 @@ class Floor:
         awake = _Awake(market, house, session, schedule.regular(schedule.next_date(session.day)).start)
         self._awake[listing.id] = awake
         self._tape.write("wake", listing.id, market.last)
-        if listing.is_tradeable and self._has_house:
+        self._on_wake(market)
+        if listing.is_tradeable and self._has_house and (market.phase is Phase.CONTINUOUS or market.phase in CALLS):
             self._run(market, partial(house.quote, now))
         if self._is_running:
             self._plan(awake)
         return awake
+
+    def awake(self) -> list[Market]:
+        """List the markets that are awake, by id, each in the session that has come."""
+        return [market for number in sorted(self._awake) if (market := self.market(number)) is not None]
 
     def _plan(self, awake: _Awake) -> None:
         if self._activity.rate > 0 and self._has_house:
@@ -171,7 +186,8 @@ class Floor:
         now = self._now_ns()
         if now >= awake.next_open:
             self._roll(awake)
-        self._run(awake.market, partial(awake.house.act, now))
+        if awake.market.phase is Phase.CONTINUOUS:
+            self._run(awake.market, partial(awake.house.act, now))
         if self._is_running:
             self._plan(awake)
 
@@ -180,7 +196,7 @@ class Floor:
         if self._activity.rate > 0 or not self._has_house:
             return
         for awake in self._awake.values():
-            if awake.market.house_was_hit:
+            if awake.market.house_was_hit and awake.market.phase is Phase.CONTINUOUS:
                 awake.market.house_was_hit = False
                 self._run(awake.market, partial(awake.house.quote, self._now_ns(), is_frozen=True))
 

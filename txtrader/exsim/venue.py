@@ -16,6 +16,7 @@ from txtrader.exsim.accounts import Account, Rates
 from txtrader.exsim.amend import Amendments
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
+from txtrader.exsim.day_plan import DayPlan
 from txtrader.exsim.desk import Desk
 from txtrader.exsim.entry import check_terms, to_lots
 from txtrader.exsim.floor import Floor
@@ -26,11 +27,13 @@ from txtrader.exsim.market import Watch
 from txtrader.exsim.memory import Memory
 from txtrader.exsim.orders import Order
 from txtrader.exsim.participants import Participants, Session
+from txtrader.exsim.phasing import Phasing
 from txtrader.exsim.public import PublicData
 from txtrader.exsim.records import (
     AccountFigures,
     Changes,
     Commission,
+    DayEnd,
     ExecKind,
     Fill,
     Holding,
@@ -61,7 +64,8 @@ class Venue(PublicData):
     `self_trade_id`) would trade with each other.  `market_rests`: what a market order could not trade at once rests at
     its last price, so that it fills like a retail broker's; else it is canceled.  Without `has_house` the books are
     empty but for what participants put there.  `state_path` names the file in which orders, fills and accounts
-    outlive the process; without it nothing does.
+    outlive the process; without it nothing does.  `plan` is the day that the phases follow; without it every market
+    trades on until it is told otherwise (`phases`).
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Venue(PublicData):
         has_house: bool = True,
         tape: Tape | None = None,
         state_path: str | None = None,
+        plan: DayPlan | None = None,
     ) -> None:
         self.clock = clock
         self.now_ns = now_ns
@@ -109,6 +114,8 @@ class Venue(PublicData):
             on_drop=lambda *facts: self._desk.dropped(*facts),
             run=lambda market, action: self._desk.turns.run(market, action),
             on_day=self._day_began,
+            on_wake=lambda market: self.phases.wake(market),
+            on_breach=lambda market: self.phases.breached(market),
         )
         self._desk = Desk(
             clock=clock,
@@ -116,13 +123,14 @@ class Venue(PublicData):
             tape=self.tape,
             accounts=self._accounts,
             market_of=self._floor.market,
-            day_end=self._floor.day_end,
+            day_end=lambda listing, now: self.phases.day_end(listing, now),
             tell=self._participants.tell,
             on_idle=self._settle,
             # No order id is used twice, not even by the next run: it counts from the second of the start.
             first_number=1_000_000 + started * 4 % 900_000_000,
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
         )
+        self.phases = Phasing(clock, now_ns, self._desk, self._floor, seed, plan)
         self._amendments = Amendments(self._desk)
         self.memory: Memory | None = None
         if state_path is not None:
@@ -136,11 +144,13 @@ class Venue(PublicData):
         """Begin: markets that are asleep wake when somebody looks at them, and act from then on."""
         self.tape.write("start", self.seed)
         self._floor.start()
+        self.phases.start()
         self._desk.resume()
 
     def stop(self) -> None:
         """End: no timer is left on the clock; books and accounts can still be read."""
         self._floor.stop()
+        self.phases.stop()
         self._desk.stop()
         self.tape.write("stop")
         self.tape.flush()
@@ -371,19 +381,31 @@ class Venue(PublicData):
         self._desk.turns.run(None, process)
         return revised[exec_id]
 
-    def set_phase(self, listing_id: int, phase: Phase) -> None:
-        """Halt, close or reopen a market; a halted one takes cancels only."""
-        market = self._market(listing_id)
-        self._desk.turns.run(market, lambda: market.set_phase(phase))
+    def set_phase(self, listing_id: int | None, phase: Phase) -> None:
+        """Move a market (None: all, and those to come) to another phase; see `phases.MOVES`.
+
+        Raises WrongPhase (a ValueError) where one cannot go there; then none has moved.
+        """
+        self.phases.set_phase(listing_id, phase)
+
+    def halt(self, listing_id: int | None) -> None:
+        """Freeze matching at once; what is taken meanwhile is the option `halt_accepts`."""
+        self.phases.set_phase(listing_id, Phase.HALT)
+
+    def resume(self, listing_id: int | None, *, by_auction: bool | None = None) -> None:
+        """End a halt, directly or by a reopening auction; None: as the option `resume` says."""
+        self.phases.resume(listing_id, by_auction=by_auction)
 
     def add_screen(self, screen: Callable[[Order], Refusal | None]) -> Callable[[], None]:
         """Ask `screen` about each new order of a participant; a refusal rejects it.  Returns what takes it out."""
         self._desk.screens.append(screen)
         return lambda: self._desk.screens.remove(screen)
 
-    def end_of_day(self) -> int:
-        """Expire the DAY orders of every book; return how many."""
-        return self._desk.expire_day_orders()
+    def end_of_day(self) -> DayEnd:
+        """Expire the DAY orders of every book and begin the session's figures anew; the others are carried."""
+        ended = self.phases.end_of_day()
+        self._day_began()
+        return ended
 
     # -- accounts
 

@@ -31,6 +31,7 @@ _REASONS = {
     Reason.TOO_LATE: "4",
     Reason.DUPLICATE: "6",
     Reason.UNSUPPORTED: "11",
+    Reason.PHASE: "11",
     Reason.QUANTITY: "13",
     Reason.UNKNOWN_ACCOUNT: "15",
     Reason.PRICE: "99",
