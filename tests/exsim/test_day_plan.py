@@ -10,6 +10,7 @@ import pytest
 from exsim_venue import ACME, BETA, MONDAY_NOON, SECOND, Stage
 
 from txtrader.exsim.day_plan import PLANS, DayPlan
+from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.records import Phase
 from txtrader.model.order import OrderStatus, TimeInForce
 
@@ -151,3 +152,18 @@ def test_a_plan_can_be_taken_up_and_left():
     stage.venue.phases.follow(None)
     walk(stage, HOUR)
     assert stage.venue.phase(ACME.id) is P.CLOSING_AUCTION
+
+
+def test_one_seed_gives_the_same_day():
+    def tape(seed):
+        stage = Stage(plan=NEW_YORK, at=at(2026, 1, 5, 9, 27), has_house=True, activity="slow", seed=seed)
+        stage.venue.phases.set_option(None, "auction_random_end", 20)
+        stage.venue.watch(ACME.id, MarketListener())
+        stage.buy(500, "150.00", tif=TimeInForce.OPG)
+        stage.sell(300)
+        walk(stage, 240)
+        return stage.venue.tape.digest(), stage.venue.phase(ACME.id)
+
+    assert tape(3) == tape(3)
+    assert tape(3)[1] is P.CONTINUOUS
+    assert tape(3)[0] != tape(4)[0]

@@ -370,6 +370,36 @@ def test_orders_outlive_a_session_unless_it_cancels_on_disconnect():
     assert ear.names("order_canceled") == ["order_canceled"]
 
 
+def test_orders_go_some_time_after_their_session_unless_the_owner_is_back():
+    stage = Stage()
+    session = stage.venue.open_session("x", cancel_on_disconnect=True, grace=10)
+    kept = session.submit(stage.terms("BUY", 1, "99"))
+    session.close()
+    stage.clock.advance(9)
+    again = stage.venue.open_session("x", cancel_on_disconnect=True, grace=10, spares_gtc=True)
+    stage.clock.advance(60)
+    assert kept.is_open
+    spared = again.submit(stage.terms("BUY", 1, "99", tif=TimeInForce.GTC))
+    again.close()
+    stage.clock.advance(9.9)
+    assert kept.is_open
+    stage.clock.advance(0.2)
+    assert kept.end.reason is Reason.DISCONNECT and spared.is_open
+    assert stage.venue.mass_cancel() == 1
+
+
+def test_orders_stay_while_the_owner_has_another_session():
+    stage = Stage()
+    one, other = (stage.venue.open_session("x", cancel_on_disconnect=True, grace=5) for _ in range(2))
+    order = one.submit(stage.terms("BUY", 1, "99"))
+    one.close()
+    stage.clock.advance(6)
+    assert order.is_open
+    other.close()
+    stage.venue.stop()
+    assert stage.clock.getDelayedCalls() == []
+
+
 def test_a_session_trades_for_its_own_accounts_only():
     stage = Stage()
     session = stage.venue.open_session("x", accounts=(B,))

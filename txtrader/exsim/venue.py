@@ -17,6 +17,7 @@ from txtrader.exsim.amend import Amendments
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
 from txtrader.exsim.day_plan import DayPlan
+from txtrader.exsim.departures import Departures
 from txtrader.exsim.desk import Desk
 from txtrader.exsim.entry import check_terms, to_lots
 from txtrader.exsim.floor import Floor
@@ -132,6 +133,7 @@ class Venue(PublicData):
         )
         self.phases = Phasing(clock, now_ns, self._desk, self._floor, seed, plan)
         self._amendments = Amendments(self._desk)
+        self.departures = Departures(clock, self._mass_cancel, self._participants.is_here)
         self.memory: Memory | None = None
         if state_path is not None:
             self.memory = Memory(state_path, now_ns)
@@ -151,6 +153,7 @@ class Venue(PublicData):
         """End: no timer is left on the clock; books and accounts can still be read."""
         self._floor.stop()
         self.phases.stop()
+        self.departures.stop()
         self._desk.stop()
         self.tape.write("stop")
         self.tape.flush()
@@ -171,14 +174,19 @@ class Venue(PublicData):
         *,
         accounts: Sequence[str] | None = None,
         cancel_on_disconnect: bool = False,
+        grace: float = 0.0,
+        spares_gtc: bool = False,
     ) -> Session:
         """Let `owner` trade for `accounts` (all of them by default); its orders' facts go to `listener`.
 
-        Orders belong to the owner's name, so that a later session of that name finds them again.
+        Orders belong to the owner's name, so that a later session of that name finds them again.  With
+        `cancel_on_disconnect` they go `grace` seconds after the session, unless the owner is back by then; GTC orders
+        stay where it `spares_gtc`.
         """
         allowed = tuple(accounts) if accounts is not None else self.accounts()
-        session = Session(self, owner, listener, allowed, cancel_on_disconnect)
+        session = Session(self, owner, listener, allowed, cancel_on_disconnect, grace, spares_gtc)
         self._participants.join(session)
+        self.departures.came(owner)
         self.tape.write("session", owner)
         return session
 
@@ -187,9 +195,7 @@ class Venue(PublicData):
         self._participants.leave(session)
         self.tape.write("session_end", session.owner)
         if session.cancel_on_disconnect:
-            self._mass_cancel(
-                Refusal(Reason.DISCONNECT, "the owner's session has ended"), lambda order: order.owner == session.owner
-            )
+            self.departures.left(session.owner, grace=session.grace, spares_gtc=session.spares_gtc)
 
     def add_observer(self, listener: OrderListener) -> None:
         """Tell `listener` all facts of all participants but the house (drop copy, account streams)."""

@@ -141,6 +141,7 @@ def _put_type(message: Message, order: Order, version: str) -> None:
             trail_amount=terms.trail_amount,
             tif=terms.tif,
             good_till=order.expire_time,
+            auction=terms.auction,
             display_quantity=terms.display_quantity,
         )
         extra = Message("8")
