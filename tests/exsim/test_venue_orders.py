@@ -609,3 +609,16 @@ def test_a_post_only_order_that_waited_is_canceled_where_it_would_take():
     stage.sell(10, "100.00")
     assert stage.venue.release(held.id) is None
     assert (held.status, held.end.reason, held.filled) == (CANCELED, Reason.WOULD_TRADE, 0)
+
+
+def test_a_parked_order_asks_for_no_margin_until_its_release():
+    stage = Stage()
+    order = stage.buy(10, "99.00")
+    position = stage.venue._accounts[A].position(ACME)
+    assert position.open_buy == 10
+    stage.venue.park("a", order.id)
+    assert position.open_buy == 0
+    stage.venue.release(order.id)
+    assert position.open_buy == 10
+    stage.venue.cancel("a", order.id)
+    assert position.open_buy == 0

@@ -54,8 +54,8 @@ class Amendments:
             if order.held in ("parent", "release"):
                 return Refusal(Reason.TOO_LATE, f"order {order_id} does not work")
             desk.take_out(order)
+            desk.count_open(order, -order.leaves)  # as long as it counts
             order.held = "release"
-            desk.count_open(order, -order.leaves)
             desk.touch(order)
             desk.tape.write("parked", order_id)
             desk.tell("order_parked", order)

@@ -423,8 +423,8 @@ class Desk:
         assert market is not None
         if order.level is not None:
             market.book.remove(order)
-        elif order.held == "trigger" and order in market.triggers:
-            market.triggers.remove(order)
+        elif order.held == "trigger":
+            market.withdraw(order)
         else:
             market.gate.forget(order)
 

@@ -209,6 +209,8 @@ class Gate:
         buys, sells = (mine, others) if sign > 0 else (others, mine)
         orders = {one.number: one for one in [*found, order]}
         self._perform(allocate(buys, sells, self._self_trade), orders, last, "at_last")
+        for one in found:
+            self._refresh(one)
         if not order.leaves or (not order.is_house and not order.is_open):
             return
         if order.life != RESTS:
@@ -239,12 +241,13 @@ class Gate:
         listing = market.listing
         return price - price % int(listing.tick_at(market.price(price)) / listing.tick)
 
-    def uncross(self) -> int | None:
-        """Trade at the auction price until nobody fits any more; return the price, None where nothing traded.
+    def uncross(self) -> tuple[int | None, list[Any]]:
+        """Trade at the auction price until nobody fits any more; return it (None: nothing traded), and who is outside.
 
-        Self-trade prevention can leave the book crossed; then there is another round.
+        Self-trade prevention can leave the book crossed; then there is another round.  The static band goes round the
+        new price from then on: orders outside the old one, which may be crossed, are out of the book.
         """
-        word, price = self.called, None
+        market, word, price = self._market, self.called, None
         while (found := self.indicate()) is not None:
             price = found.price
             buys, sells = list(self._willing(1, price)), list(self._willing(-1, price))
@@ -254,9 +257,12 @@ class Gate:
             for order in orders.values():
                 self._refresh(order)
         self.called = ""
+        outside = self._outside()
+        for order in outside:
+            market.book.remove(order)
         if price is not None:
             self.reference = price
-        return price
+        return price, outside
 
     def _willing(self, sign: int, price: int) -> Iterator[tuple[Any, Part]]:
         """Walk those of one side that trade at `price`, in the order of allocation."""
@@ -272,16 +278,11 @@ class Gate:
                 if order.reserve:
                     yield order, Part(order.number, order.reserve, order.key, order.place)
 
-    def outside(self) -> list[Any]:
-        """List the resting orders whose limits the static band leaves out."""
+    def _outside(self) -> list[Any]:
+        """List the resting orders whose limits the static band leaves out, oldest first."""
         book = self._market.book
-        return [
-            order
-            for side in (book.bids, book.asks)
-            for level in side
-            if self.is_outside(level.price)
-            for order in level
-        ]
+        levels = [level for side in (book.bids, book.asks) for level in side if self.is_outside(level.price)]
+        return sorted((order for level in levels for order in level), key=lambda order: order.place)
 
     # -- executions
 

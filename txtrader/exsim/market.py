@@ -292,11 +292,18 @@ class Market:
             self._put_off += found
             return []
         waited, self._put_off = self._put_off, []
-        return [order for order in waited if order not in self.triggers] + found
+        return waited + found
 
     def put_off(self, order: Order) -> None:
         """Let an elected order come in when continuous trading begins."""
         self._put_off.append(order)
+
+    def withdraw(self, order: Order) -> None:
+        """Take an order out that waits for its trigger, or has met it and waits for continuous trading."""
+        if order in self.triggers:
+            self.triggers.remove(order)
+        elif order in self._put_off:
+            self._put_off.remove(order)
 
     def _tell_indicative(self) -> None:
         found = self.gate.indicate()

@@ -34,6 +34,7 @@ _AUCTION_OVER = Refusal(Reason.AUCTION, "the auction that the order was for is o
 _AUCTION_BEGINS = Refusal(Reason.AUCTION, "an auction begins")
 _UNFILLED = Refusal(Reason.NO_LIQUIDITY, "the auction had nothing more to trade with")
 _BEFORE_OPEN = frozenset({Phase.PRE_OPEN, Phase.OPENING_AUCTION})
+_OUTSIDE = Refusal(Reason.BAND, "its limit is outside the price band")
 _AFTER_CLOSE = frozenset({Phase.TRADE_AT_LAST, Phase.POST_CLOSE, Phase.CLOSED})
 
 
@@ -185,14 +186,14 @@ class Phasing:
             self._desk.tape.write("phase_refused", market.listing.id, str(phase))
             return
         if market.gate.called and is_uncrossed(old, phase):
-            self._uncross(market, phase)
+            self._uncross(market)
         self._arrive(market, old, phase)
 
-    def _uncross(self, market: Market, phase: Phase) -> None:
+    def _uncross(self, market: Market) -> None:
         """Trade what the auction trades, and end what was for it only."""
         gate = market.gate
         word = gate.called
-        price = gate.uncross()
+        price, outside = gate.uncross()
         self._desk.tape.write("uncross", market.listing.id, word, price)
         ends = {"opening": TimeInForce.OPG, "closing": TimeInForce.CLS}.get(word)
         for order in self._live(market):
@@ -201,18 +202,19 @@ class Phasing:
         for order in list(gate.unpriced.values()):
             if gate.settings.auction_market_orders == "cancel":
                 self._end(order, _UNFILLED)
-            elif phase is Phase.CONTINUOUS:
+            else:  # to the book, or to wait for a phase that takes it
                 gate.forget(order)
                 self._desk.turns.then(market, partial(self._desk.start, order))
-        for order in gate.outside():
-            market.book.remove(order)
+        for order in outside:
             if order.is_house:
                 market.dropped(order, Reason.BAND)
-            elif gate.settings.band_orders == "accept":
-                order.held = "band"
-                gate.park(order)
+            elif not order.is_open:
+                continue  # it was for this auction only
+            elif gate.refuses(order.price):
+                self._end(order, _OUTSIDE)
             else:
-                self._end(order, Refusal(Reason.BAND, "its limit is outside the price band"))
+                order.held = "band"
+                gate.park(order)  # to try again: the band has moved
 
     def _arrive(self, market: Market, old: Phase, phase: Phase) -> None:
         """Tell the new phase, end what it ends, and let in what waited for it."""
