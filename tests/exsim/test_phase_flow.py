@@ -107,7 +107,7 @@ class Flow:
     def check(self):
         """Look at every order's place, and at every level's sums."""
         market, desk = self.market, self.stage.venue._desk
-        gate, book = market.gate, market.book
+        regime, book = market.regime, market.book
         resting = {}
         for side in (book.bids, book.asks):
             assert side.keys == sorted(side.levels)
@@ -122,21 +122,21 @@ class Flow:
         for number, order in desk.live.items():
             places = (
                 number in resting,
-                number in gate.unpriced,
-                number in gate.parked,
+                number in regime.unpriced,
+                number in regime.parked,
                 order in market.triggers or number in put_off,
                 order.held in ("parent", "release"),
             )
             assert places.count(True) == 1, (order.held, order.terms, places, market.phase)
-            assert (number in gate.parked) is (order.held in ("auction", "phase", "band"))
+            assert (number in regime.parked) is (order.held in ("auction", "phase", "band"))
             assert order.leaves + order.filled_lots == order.lots
-        for number in (*resting, *gate.unpriced, *gate.parked):
+        for number in (*resting, *regime.unpriced, *regime.parked):
             assert number in desk.live, "what is done is nowhere"
-        if market.phase not in CALLS and gate.called == "":
+        if market.phase not in CALLS and regime.called == "":
             bid, ask = book.best_bid, book.best_ask
             assert bid is None or ask is None or bid < ask, (market.phase, bid, ask)
-            assert not gate.unpriced
-        assert market.phase is not Phase.CONTINUOUS or gate.called == ""
+            assert not regime.unpriced
+        assert market.phase is not Phase.CONTINUOUS or regime.called == ""
         for name in ("A1", "B2"):
             position = self.stage.venue._accounts[name].positions.get(ACME.id)
             for sign, counted in ((1, "open_buy"), (-1, "open_sell")):

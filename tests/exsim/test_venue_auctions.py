@@ -49,15 +49,15 @@ def test_the_example_is_uncrossed_through_the_book():
     assert {order.average_price for order in (at_market, high, first, second)} == {D("10.01")}
     assert stage.book() == ([("10.00", 300, 1)], [("10.01", 100, 1)])
     prints = stage.eye.of("print")
-    assert [(one.size, one.price, one.condition) for one in prints] == [
-        (100, D("10.01"), "opening"),
-        (50, D("10.01"), "opening"),
-        (150, D("10.01"), "opening"),
+    assert [(one.size, one.price, one.conditions) for one in prints] == [
+        (100, D("10.01"), ("opening",)),
+        (50, D("10.01"), ("opening",)),
+        (150, D("10.01"), ("opening",)),
     ]
     assert len(stage.ear.names("order_filled")) == 6, "both sides hear of each"
     assert stage.venue.last_print(ACME.id) == prints[-1]
     stage.buy(1, "10.01")
-    assert stage.eye.of("print")[-1].condition == ""
+    assert stage.eye.of("print")[-1].conditions == ()
 
 
 def test_the_indication_is_told_as_it_changes_and_only_while_orders_gather():
@@ -141,7 +141,7 @@ def test_closing_orders_wait_unseen_for_the_closing_auction():
     stage.venue.set_phase(ACME.id, Phase.TRADE_AT_LAST)
     assert (market.filled, limit.filled) == (6, 7)
     assert [order.end.reason for order in (limit, rest)] == [Reason.AUCTION] * 2
-    assert eye.of("print")[-1].condition == "closing"
+    assert eye.of("print")[-1].conditions == ("closing",)
 
 
 def test_closing_orders_end_where_there_is_no_closing_auction():

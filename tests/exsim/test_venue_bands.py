@@ -130,7 +130,7 @@ def test_a_match_that_leaves_the_dynamic_band_may_pause_the_book():
     assert eye.of("phase") == [Phase.PAUSE, Phase.CONTINUOUS]
     assert far.filled == 2 and order.filled == 4
     assert stop.was_elected
-    assert [one.condition for one in eye.of("print")] == ["", "reopening"]
+    assert [one.conditions for one in eye.of("print")] == [(), ("reopening",)]
 
 
 def test_a_market_order_that_pauses_the_book_takes_part_in_the_auction():

@@ -201,7 +201,7 @@ def test_a_halt_may_end_in_an_auction():
     stage.venue.watch(ACME.id, eye)
     stage.venue.set_phase(ACME.id, P.CONTINUOUS)
     assert first.average_price == second.average_price
-    assert {one.condition for one in eye.of("print")} == {"reopening"}
+    assert {one.conditions for one in eye.of("print")} == {("reopening",)}
     stage.venue.halt(ACME.id)
     stage.venue.resume(ACME.id, by_auction=False)
     assert stage.venue.phase(ACME.id) is P.CONTINUOUS
@@ -287,7 +287,7 @@ def test_trade_at_last_trades_by_time_at_the_last_price():
     assert last(stage) == D("102.00")
     sold = stage.sell(3, "102.00")
     assert (sold.filled, at_price.filled, below.filled) == (1, 5, 0), "a bid below the last price takes no part"
-    assert [(one.price, one.condition) for one in eye.of("print")] == [(D("102.00"), "at_last")]
+    assert [(one.price, one.conditions) for one in eye.of("print")] == [(D("102.00"), ("at_last",))]
     bought = stage.buy(9, "102.00", tif=TimeInForce.IOC)
     assert bought.filled == 2 and bought.end.reason is Reason.NO_LIQUIDITY
     assert stage.sell(1, "102.00", tif=TimeInForce.FOK).end.reason is Reason.NO_LIQUIDITY

@@ -35,8 +35,8 @@ class Amendments:
             market = self._desk.market_of(order.listing.id)
             assert market is not None
             if reason.reason is Reason.USER:
-                gate = market.gate
-                refusal = may_cancel(market.phase, gate.settings, is_locked=gate.is_locked(self._desk.now_ns()))
+                regime = market.regime
+                refusal = may_cancel(market.phase, regime.settings, is_locked=regime.is_locked(self._desk.now_ns()))
                 if refusal is not None:
                     return refusal
             self._desk.take_out(order)
@@ -133,18 +133,18 @@ class Amendments:
     def _check(self, order: Order, terms: Terms, more: int) -> Refusal | None:
         market = self._desk.market_of(order.listing.id)
         assert market is not None
-        gate, price = market.gate, terms.limit_price
+        regime, price = market.regime, terms.limit_price
         refusal = may_replace(
             market.phase,
             order.terms,
             terms,
-            gate.settings,
+            regime.settings,
             None if market.last is None else market.price(market.last),
-            is_locked=gate.is_locked(self._desk.now_ns()),
+            is_locked=regime.is_locked(self._desk.now_ns()),
         )
         if refusal is not None:
             return refusal
-        if price is not None and price != order.terms.limit_price and gate.refuses(to_ticks(price, order.listing)):
+        if price is not None and price != order.terms.limit_price and regime.refuses(to_ticks(price, order.listing)):
             return Refusal(Reason.BAND, f"the limit {price} is outside the price band")
         if more <= 0:
             return None

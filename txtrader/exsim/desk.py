@@ -206,11 +206,11 @@ class Desk:
 
     def _check_phase(self, market: Market, terms: Terms) -> Refusal | None:
         """Check a new order against the market's phase and its static band."""
-        gate, last, price = market.gate, market.last, terms.limit_price
-        refusal = may_enter(market.phase, terms, gate.settings, None if last is None else market.price(last))
+        regime, last, price = market.regime, market.last, terms.limit_price
+        refusal = may_enter(market.phase, terms, regime.settings, None if last is None else market.price(last))
         if refusal is not None:
             return refusal
-        if price is not None and gate.refuses(to_ticks(price, market.listing)):
+        if price is not None and regime.refuses(to_ticks(price, market.listing)):
             return Refusal(Reason.BAND, f"the limit {price} is outside the price band")
         return None
 
@@ -228,7 +228,7 @@ class Desk:
             return "trigger"
         market = self.market_of(order.listing.id)
         assert market is not None
-        return market.gate.waits_for(order)
+        return market.regime.waits_for(order)
 
     def set_trigger(self, order: Order) -> None:
         terms = order.terms
@@ -291,15 +291,15 @@ class Desk:
 
     def _enter(self, market: Market, order: Order) -> None:
         """Let an order into the market, or let it wait unseen for the phase that it can work in."""
-        held = market.gate.waits_for(order)
+        held = market.regime.waits_for(order)
         if held:
             order.held = held
-            market.gate.park(order)
+            market.regime.park(order)
             self.tape.write("wait", order.id, held)
             return
         if order.held:
             order.held = ""
-            market.gate.forget(order)
+            market.regime.forget(order)
             self.touch(order)
             self.tape.write("activate", order.id, "")
             self.tell("order_activated", order)
@@ -426,7 +426,7 @@ class Desk:
         elif order.held == "trigger":
             market.withdraw(order)
         else:
-            market.gate.forget(order)
+            market.regime.forget(order)
 
     def end(self, order: Order, status: OrderStatus, reason: Refusal) -> None:
         order.status = status

@@ -14,7 +14,6 @@ from typing import Any
 from twisted.logger import Logger
 
 from txtrader.exsim.book import AT_ONCE, Book, BookSide
-from txtrader.exsim.gate import Gate
 from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.matching import Matching
 from txtrader.exsim.orders import HouseOrder, Order
@@ -31,6 +30,7 @@ from txtrader.exsim.records import (
     SessionStats,
     Top,
 )
+from txtrader.exsim.regime import Regime
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import Triggers
 from txtrader.model.order import Side
@@ -87,7 +87,7 @@ class Market:
         self.phase = Phase.CONTINUOUS
         self.book = Book()
         self.matching = Matching(self.book, self, market_rests=market_rests, self_trade=self_trade)
-        self.gate = Gate(self, self_trade, on_breach)
+        self.regime = Regime(self, self_trade, on_breach)
         self._on_less = on_less
         self.triggers = Triggers()
         self.watches: list[Watch] = []
@@ -104,7 +104,9 @@ class Market:
         self._traded_low: int | None = None
         self._traded_high = 0
         self._put_off: list[Order] = []
-        self._condition = self._last_condition = ""
+        self._conditions: tuple[str, ...] = ()
+        self._last_conditions: tuple[str, ...] = ()
+        self._has_aggressor = True
         self._indicated: tuple[int | None, int, int] | None = None
         self._stats_told: tuple[int | None, ...] = ()
         # the session's figures, in ticks and lots
@@ -142,10 +144,10 @@ class Market:
 
     def enter(self, order: Any) -> None:
         """Process an order that works from now on, as the phase and the bands let it."""
-        if self.gate.is_open:
+        if self.regime.is_plain:
             self.matching.enter(order)
         else:
-            self.gate.enter(order)
+            self.regime.enter(order)
 
     def enter_house(self, sign: int, price: int | None, lots: int, *, is_immediate: bool = False) -> HouseOrder:
         """Enter an order of the house."""
@@ -209,10 +211,10 @@ class Market:
             self._traded_high = price
         sign = aggressor.sign
         self.prints.append((now, price, quantity, sign, self._number))
-        self._last_condition = self._condition
+        self._last_conditions = self._conditions
         self.tape.write("match", self.listing.id, self._number, price, quantity, aggressor.number, resting.number)
         if not aggressor.is_house:
-            self._on_fill(aggressor, quantity, price, self._number, not self._condition)
+            self._on_fill(aggressor, quantity, price, self._number, self._has_aggressor)
         if not resting.is_house:
             self._on_fill(resting, quantity, price, self._number, False)
         if aggressor.is_house is not resting.is_house:
@@ -223,18 +225,18 @@ class Market:
         self._tell_print(now, price, quantity, sign)
 
     def executed_in(self, condition: str, newer: Any, older: Any, price: int, quantity: int) -> None:
-        """Take an execution that is marked: nobody took from anybody."""
-        self._condition = condition
+        """Take an execution whose print is marked; in an auction nobody takes from anybody."""
+        self._conditions, self._has_aggressor = (condition,), condition == "at_last"
         self.executed(newer, older, price, quantity)
-        self._condition = ""
+        self._conditions, self._has_aggressor = (), True
 
     def rested(self, order: Any) -> None:
-        self.gate.stamp(order)
+        self.regime.stamp(order)
         self.tape.write("rest", self.listing.id, order.number, order.price, order.leaves - order.reserve)
 
     def dropped(self, order: Any, reason: Reason) -> None:
-        if order is self.gate.held_back and reason is Reason.NO_LIQUIDITY:
-            self.gate.held_back = None  # the band stopped it: the gate decides
+        if order is self.regime.held_back and reason is Reason.NO_LIQUIDITY:
+            self.regime.held_back = None  # the band stopped it: the regime decides
             return
         if order.is_house:
             self.tape.write("house_drop", self.listing.id, order.number, order.leaves)
@@ -306,7 +308,7 @@ class Market:
             self._put_off.remove(order)
 
     def _tell_indicative(self) -> None:
-        found = self.gate.indicate()
+        found = self.regime.indicate()
         figures = (None, 0, 0) if found is None else (found.price, found.volume, found.surplus)
         if figures == self._indicated:
             return
@@ -317,7 +319,7 @@ class Market:
 
     def indicative(self) -> Indicative:
         """Return what the auction under way would do if it ended now."""
-        found = self.gate.indicate() if self.phase in CALLS else None
+        found = self.regime.indicate() if self.phase in CALLS else None
         return Indicative(
             listing_id=self.listing.id,
             price=None if found is None else self.price(found.price),
@@ -337,7 +339,7 @@ class Market:
     def set_phase(self, phase: Phase) -> None:
         """Take a new phase and tell it; in continuous trading, what came to wait meanwhile meets the last price."""
         self.phase = phase
-        self.gate.set_phase(phase)
+        self.regime.set_phase(phase)
         self._indicated = None
         if phase is Phase.CONTINUOUS and self.last is not None:
             low = self._traded_low
@@ -416,7 +418,7 @@ class Market:
             number=number,
             volume=self.size(volume),
             exchange=self.listing.primary_exchange,
-            condition=self._last_condition,
+            conditions=self._last_conditions,
         )
 
     def _maybe(self, ticks: int | None) -> Decimal | None:
@@ -450,7 +452,7 @@ class Market:
     def roll(self, close: int) -> None:
         """Begin a new session after one that closed at `close`."""
         self.previous_close = close
-        self.gate.reference = None
+        self.regime.reference = None
         self.open = self.high = self.low = None
         self.volume = self.turnover = self.trades = 0
         self.tape.write("roll", self.listing.id, close)

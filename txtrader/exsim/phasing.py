@@ -94,7 +94,7 @@ class Phasing:
 
     def wake(self, market: Market) -> None:
         """Give a market that wakes the phase and the options that hold everywhere."""
-        market.gate.set_settings(self._settings)
+        market.regime.set_settings(self._settings)
         if not market.listing.is_tradeable:
             return
         phase = self._plan.phase_at(self._now_ns()) if self._plan is not None else self._phase
@@ -113,17 +113,17 @@ class Phasing:
         if listing_id is None:
             self._settings = set_option(self._settings, name, value)
         for market in self._markets(listing_id):
-            settings = set_option(market.gate.settings, name, value)
+            settings = set_option(market.regime.settings, name, value)
             self._desk.tape.write("phase_option", market.listing.id, name, str(value))
             self._desk.turns.run(market, partial(self._set, market, settings))
 
     def _set(self, market: Market, settings: PhaseSettings) -> None:
-        market.gate.set_settings(settings)
+        market.regime.set_settings(settings)
         self._let_in(market)
 
     def settings(self, listing_id: int | None = None) -> PhaseSettings:
         """Return the options of a market, or those that hold everywhere."""
-        return self._settings if listing_id is None else self._markets(listing_id)[0].gate.settings
+        return self._settings if listing_id is None else self._markets(listing_id)[0].regime.settings
 
     # -- by request
 
@@ -148,7 +148,7 @@ class Phasing:
             if planned in MOVES[Phase.HALT] and planned is not Phase.CONTINUOUS:
                 self._move(market, planned)
                 continue
-            is_call = by_auction if by_auction is not None else market.gate.settings.resume == "auction"
+            is_call = by_auction if by_auction is not None else market.regime.settings.resume == "auction"
             self._move(market, Phase.PAUSE if is_call else Phase.CONTINUOUS)
 
     def breached(self, market: Market) -> None:
@@ -185,36 +185,36 @@ class Phasing:
         if phase not in MOVES[old]:  # it was possible when it was asked for, before another message was done
             self._desk.tape.write("phase_refused", market.listing.id, str(phase))
             return
-        if market.gate.called and is_uncrossed(old, phase):
+        if market.regime.called and is_uncrossed(old, phase):
             self._uncross(market)
         self._arrive(market, old, phase)
 
     def _uncross(self, market: Market) -> None:
         """Trade what the auction trades, and end what was for it only."""
-        gate = market.gate
-        word = gate.called
-        price, outside = gate.uncross()
+        regime = market.regime
+        word = regime.called
+        price, outside = regime.uncross()
         self._desk.tape.write("uncross", market.listing.id, word, price)
         ends = {"opening": TimeInForce.OPG, "closing": TimeInForce.CLS}.get(word)
         for order in self._live(market):
             if (order.tif is ends or order.terms.auction == "next") and order.held == "":
                 self._end(order, _AUCTION_OVER)
-        for order in list(gate.unpriced.values()):
-            if gate.settings.auction_market_orders == "cancel":
+        for order in list(regime.unpriced.values()):
+            if regime.settings.auction_market_orders == "cancel":
                 self._end(order, _UNFILLED)
             else:  # to the book, or to wait for a phase that takes it
-                gate.forget(order)
+                regime.forget(order)
                 self._desk.turns.then(market, partial(self._desk.start, order))
         for order in outside:
             if order.is_house:
                 market.dropped(order, Reason.BAND)
             elif not order.is_open:
                 continue  # it was for this auction only
-            elif gate.refuses(order.price):
+            elif regime.refuses(order.price):
                 self._end(order, _OUTSIDE)
             else:
                 order.held = "band"
-                gate.park(order)  # to try again: the band has moved
+                regime.park(order)  # to try again: the band has moved
 
     def _arrive(self, market: Market, old: Phase, phase: Phase) -> None:
         """Tell the new phase, end what it ends, and let in what waited for it."""
@@ -235,13 +235,13 @@ class Phasing:
 
     def _let_in(self, market: Market) -> None:
         """Let each order that waits here try again, in a turn of its own."""
-        for order in list(market.gate.parked.values()):
-            if market.gate.waits_for(order) == "":
+        for order in list(market.regime.parked.values()):
+            if market.regime.waits_for(order) == "":
                 self._desk.turns.then(market, partial(self._try, market, order))
 
     def _try(self, market: Market, order: Order) -> None:
-        if order.number in market.gate.parked:
-            market.gate.forget(order)
+        if order.number in market.regime.parked:
+            market.regime.forget(order)
             self._desk.start(order)
 
     def _live(self, market: Market) -> list[Order]:
@@ -255,21 +255,23 @@ class Phasing:
 
     def _note_end(self, market: Market) -> None:
         """Find out when the call that begins is to end; a pause with a length ends by itself."""
-        listing_id, gate = market.listing.id, market.gate
+        listing_id, regime = market.listing.id, market.regime
         timer = self._ends.pop(listing_id, None)
         if timer is not None and timer.active():
             timer.cancel()
-        if market.phase is Phase.PAUSE and gate.settings.pause_seconds:
-            gate.ends = self._now_ns() + gate.settings.pause_seconds * SECOND
-            delay = gate.settings.pause_seconds + self._random_delay(market)
+        if market.phase is Phase.PAUSE and regime.settings.pause_seconds:
+            regime.ends = self._now_ns() + regime.settings.pause_seconds * SECOND
+            delay = regime.settings.pause_seconds + self._random_delay(market)
             self._end_later(market, delay, Phase.CONTINUOUS)
         elif market.phase in CALLS and self._plan is not None and self._plan.phase_at(self._now_ns()) is market.phase:
-            gate.ends = self._plan.call_end(self._now_ns())
+            regime.ends = self._plan.call_end(self._now_ns())
 
     def _random_delay(self, market: Market) -> float:
         """Draw how much later (seconds) this auction ends."""
-        most = market.gate.settings.auction_random_end
-        return Random(f"{self._seed}|auction end|{market.listing.id}|{market.gate.ends}").randint(0, most * 1000) / 1000
+        most = market.regime.settings.auction_random_end
+        return (
+            Random(f"{self._seed}|auction end|{market.listing.id}|{market.regime.ends}").randint(0, most * 1000) / 1000
+        )
 
     def _end_later(self, market: Market, delay: float, phase: Phase) -> None:
         def end() -> None:
@@ -307,7 +309,7 @@ class Phasing:
             if market.phase is Phase.HALT and step.phase is not Phase.CLOSED:
                 continue
             delay = 0.0
-            if market.gate.called and is_uncrossed(market.phase, step.phase):
+            if market.regime.called and is_uncrossed(market.phase, step.phase):
                 delay = self._random_delay(market)
             if delay:
                 self._log.debug("{name} is uncrossed {delay} s later", name=market.listing.local_symbol, delay=delay)

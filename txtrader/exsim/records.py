@@ -264,8 +264,8 @@ class Top(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One public trade; `aggressor` is the side of the incoming order, `volume` the session's after it.
 
-    `condition` is `opening`, `closing` or `reopening` for a trade of such an auction, `at_last` for one in trade at
-    last, else empty; an auction has no aggressor, and the side named is that of the newer order.
+    `conditions` say what is special about it: `opening`, `closing`, `reopening`, it is of such an auction; `at_last`,
+    of trade at last.  An auction has no aggressor: the side named is that of the newer order.
     """
 
     listing_id: int
@@ -276,7 +276,7 @@ class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     number: int
     volume: Decimal
     exchange: str
-    condition: str = ""
+    conditions: tuple[str, ...] = ()
 
 
 class BidAsk(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,7 +1,7 @@
-"""The gate of a market: how an order comes into the book in each phase, through the bands, and out of an auction.
+"""The regime of a market: how an order comes into the book in each phase, through the bands, and out of an auction.
 
-In continuous trading without bands the gate is open: orders go to matching as they come.  Else they gather for an
-auction, trade at the last price only, or as far as the band goes.
+In continuous trading without bands it is plain: orders go to matching as they come.  Else they gather for an auction,
+trade at the last price only, or as far as the band goes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from txtrader.exsim.records import Phase, Reason, SelfTrade
 if TYPE_CHECKING:
     from txtrader.exsim.market import Market
 
-__all__ = ["Gate"]
+__all__ = ["Regime"]
 
 Edges = tuple[int, int]
 SECOND = 1_000_000_000
 
 
-class Gate:
+class Regime:
     """See the module.
 
     `unpriced` are the market orders that wait in a call, `parked` the participants' orders that wait unseen for
@@ -40,7 +40,7 @@ class Gate:
         self._self_trade = self_trade
         self._on_breach = on_breach
         self.settings = PhaseSettings()
-        self.is_open = True
+        self.is_plain = True
         self.unpriced: dict[int, Any] = {}
         self.parked: dict[int, Order] = {}
         self.called = ""
@@ -56,15 +56,15 @@ class Gate:
         if phase in CALLS:
             self.called = AUCTIONS[phase]
         self.ends = None
-        self._open_or_shut(phase)
+        self._note(phase)
 
     def set_settings(self, settings: PhaseSettings) -> None:
         self.settings = settings
-        self._open_or_shut(self._market.phase)
+        self._note(self._market.phase)
 
-    def _open_or_shut(self, phase: Phase) -> None:
+    def _note(self, phase: Phase) -> None:
         settings = self.settings
-        self.is_open = phase is Phase.CONTINUOUS and settings.static_band is None and settings.dynamic_band is None
+        self.is_plain = phase is Phase.CONTINUOUS and settings.static_band is None and settings.dynamic_band is None
 
     def is_locked(self, now: int) -> bool:
         """Tell whether an auction is so near its end that nothing may be taken out."""
