@@ -228,6 +228,16 @@ def test_the_price_of_the_auction_elects_stops_after_the_uncross():
     assert at_entry.held == "trigger", "the auction traded above its stop"
 
 
+def test_a_stop_that_was_reached_when_it_came_is_elected_when_trading_begins():
+    stage = Stage()
+    stage.venue.phases.set_option(ACME.id, "auction_stops", True)
+    stage.venue.set_phase(ACME.id, Phase.PAUSE)
+    stop = stage.buy(3, "150.00", type=OrderType.STOP_LIMIT, stop_price=reference(stage) - 1)
+    assert stop.held == "trigger"
+    uncross(stage)
+    assert stop.was_elected and stop.rests
+
+
 def test_stops_that_the_close_elects_come_in_when_trading_begins_again():
     stage = Stage()
     last = reference(stage)

@@ -133,6 +133,18 @@ def test_a_match_that_leaves_the_dynamic_band_may_pause_the_book():
     assert [one.conditions for one in eye.of("print")] == [(), ("reopening",)]
 
 
+def test_a_stop_that_another_ones_pause_forestalls_comes_in_after_it():
+    stage = banded(dynamic_band="1", band_breach="volatility")
+    stage.sell(1, "100.50")
+    stage.sell(5, "102.00")
+    first, second = (stage.buy(2, type=OrderType.STOP, stop_price=D("100.50")) for _ in range(2))
+    stage.buy(1, "100.50")  # elects both; what the first one would trade with is out of the band
+    assert stage.venue.phase(ACME.id) is Phase.PAUSE
+    assert first.was_elected and not second.was_elected and second.held == "trigger"
+    stage.venue.set_phase(ACME.id, Phase.CONTINUOUS)
+    assert first.filled == 2 and second.filled == 2
+
+
 def test_a_market_order_that_pauses_the_book_takes_part_in_the_auction():
     stage = banded(dynamic_band="1", band_breach="volatility")
     far = stage.sell(2, "102.00")

@@ -400,6 +400,19 @@ def test_orders_stay_while_the_owner_has_another_session():
     assert stage.clock.getDelayedCalls() == []
 
 
+def test_the_time_of_grace_begins_with_the_last_departure():
+    stage = Stage()
+    one, other = (stage.venue.open_session("x", cancel_on_disconnect=True, grace=10) for _ in range(2))
+    order = one.submit(stage.terms("BUY", 1, "99"))
+    one.close()
+    stage.clock.advance(6)
+    other.close()
+    stage.clock.advance(6)
+    assert order.is_open
+    stage.clock.advance(5)
+    assert order.end.reason is Reason.DISCONNECT
+
+
 def test_a_session_trades_for_its_own_accounts_only():
     stage = Stage()
     session = stage.venue.open_session("x", accounts=(B,))

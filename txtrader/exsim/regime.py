@@ -253,6 +253,7 @@ class Regime:
             buys, sells = list(self._willing(1, price)), list(self._willing(-1, price))
             orders = {order.number: order for order, _ in buys + sells}
             steps = allocate([part for _, part in buys], [part for _, part in sells], self._self_trade)
+            assert steps, "whoever makes the volume of a price is willing to trade at it"
             self._perform(steps, orders, price, word)
             for order in orders.values():
                 self._refresh(order)
