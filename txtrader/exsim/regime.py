@@ -77,7 +77,7 @@ class Regime:
     def static_edges(self) -> Edges | None:
         """Return the lowest and highest price of the static band."""
         settings, market = self.settings, self._market
-        centre = self.reference if self.reference is not None else market.previous_close
+        centre = self.reference if self.reference is not None else market.previous_close or None  # 0: not known
         if settings.reference_price is not None:
             centre = int(settings.reference_price / market.listing.tick)
         return self._edges(settings.static_band, centre)
@@ -237,7 +237,9 @@ class Regime:
     def _auction_reference(self) -> int | None:
         """Return the last trade's price, else the previous close, on the grid of its price band."""
         market = self._market
-        price = market.last if market.last is not None else market.previous_close
+        price = market.last if market.last is not None else market.previous_close or None
+        if price is None:
+            return None  # nothing was traded here ever
         listing = market.listing
         return price - price % int(listing.tick_at(market.price(price)) / listing.tick)
 
