@@ -92,6 +92,9 @@ class Eye(MarketListener):
     def phase_changed(self, listing_id, phase):
         self.seen.append(("phase", phase))
 
+    def indicative_changed(self, figures):
+        self.seen.append(("indicative", figures))
+
     def depth_changed(self, listing_id, changes):
         self.seen.append(("depth", changes))
 

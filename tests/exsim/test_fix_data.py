@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fix_client import FixClient
 from test_fix_trading import Room, of_every_version, with_room
 
+from txtrader.exsim.endpoints.fix.phase_words import security_status, session_status
 from txtrader.exsim.records import Phase
 from txtrader.model.order import Side
+from txtrader.wire.fix.dictionary import dictionary
 
 
 def entries(client: FixClient, kind: str) -> list[dict[int, str]]:
@@ -176,5 +179,21 @@ def test_phases_are_told_when_asked_and_as_they_change(room: Room, version: str)
     assert (halted[326], halted[325], halted[324]) == ("2", "Y", "E1")
     client.send("g", (335, "G1"), (263, 0))
     assert client.next("h")[340] == "2", "the others trade on"
+    room.do(room.venue.resume, listing.id)
+    assert client.next("f")[326] == "17"
+    room.do(room.venue.set_phase, listing.id, Phase.CLOSING_AUCTION)
+    assert client.next("f")[326] == "5"
+    room.do(room.venue.set_phase, listing.id, Phase.POST_CLOSE)
+    assert client.next("f")[326] == ("26" if version == "FIXT.1.1" else "18")
     client.send("g", (335, "G2"), (263, 0), (336, "NIGHT"))
     assert client.next("h")[58]
+
+
+@pytest.mark.parametrize("version", ["4.2", "4.4", "5.0"])
+def test_every_phase_has_a_word_that_the_version_knows(version: str) -> None:
+    known = {one.version: one for one in map(dictionary, ("FIX.4.2", "FIX.4.4", "FIXT.1.1"))}[version]
+    for phase in Phase:
+        assert security_status(phase, version) in known.fields[326].values
+        assert session_status([phase]) in known.fields[340].values
+    assert session_status([Phase.HALT, Phase.CLOSED]) == "1"
+    assert session_status([]) == "3"

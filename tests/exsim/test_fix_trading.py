@@ -321,6 +321,39 @@ async def test_a_client_that_goes_may_take_its_orders_along():
     await in_room(body, cancel_on_disconnect=True)()
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_is_back_in_time_keeps_its_orders():
+    def body(room):
+        client = room.client()
+        client.order("A1", 1, 100, "99.50")
+        client.next("8")
+        client.close()
+        room.until_nobody_is_there()
+        assert len(room.do(lambda: room.venue.departures.away)) == 1
+        back = FixClient(room.port, number=client.number)
+        room.clients.append(back)
+        back.log_on()
+        assert room.do(lambda: room.venue.departures.away) == []
+        assert len(room.do(room.venue.live_orders)) == 1
+
+    await in_room(body, cancel_on_disconnect=True, cancel_grace=600.0, spares_gtc=True)()
+
+
+@with_room
+def test_orders_for_auctions_have_their_words(room):
+    client = room.client("FIXT.1.1")
+    (listing,) = room.venue.instruments.find(symbol="IBM", currency="USD")
+    for key, word in (("A1", "B"), ("A2", "5"), ("A3", "7")):
+        client.order(key, 1, 100, "99.50", _59=word)
+        report = client.next("8")
+        assert (report[150], report[59]) == ("0", word)
+    room.do(room.venue.set_phase, listing.id, Phase.CLOSING_AUCTION)
+    ended = client.next("8")
+    assert (ended[11], ended[150]) == ("A2", "4"), "the auction ends it"
+    room.do(room.venue.set_phase, listing.id, Phase.POST_CLOSE)
+    assert [client.next("8")[11] for _ in range(2)] == ["A1", "A3"]
+
+
 @with_room
 def test_clients_of_two_versions_trade_with_each_other_in_one_book(room):
     buyer, seller = room.client("FIX.4.2"), room.client("FIXT.1.1", sender="SELLER")

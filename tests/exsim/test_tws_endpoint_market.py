@@ -154,6 +154,10 @@ def test_a_halt_is_told(world: World, client: MemoryClient) -> None:
     assert ticks(client.take())[49] == 1
     world.venue.set_phase(8314, Phase.CONTINUOUS)
     assert ticks(client.take())[49] == 0
+    world.venue.set_phase(8314, Phase.PAUSE)
+    assert ticks(client.take())[49] == 2, "halted for volatility"
+    world.venue.set_phase(8314, Phase.CLOSING_AUCTION)
+    assert ticks(client.take())[49] == 0, "for an auction there is no word"
 
 
 def test_without_permission_there_is_delayed_data_or_354() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from exsim_venue import ACME, SECOND, A, B, Stage
 
-from txtrader.exsim.records import Changes
+from txtrader.exsim.records import Changes, Phase
 from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
 
@@ -55,6 +55,17 @@ def test_an_order_whose_day_has_ended_in_between_expires_at_the_restart(tmp_path
     second = Stage(state_path=str(tmp_path / "state"), at=first.now() + 86400 * SECOND)
     assert second.venue.order(order.id).status is OrderStatus.EXPIRED
     assert second.venue.order(kept.id).rests
+
+
+def test_what_waits_for_an_auction_waits_again_after_a_restart(tmp_path):
+    first = Stage(state_path=str(tmp_path / "state"))
+    close = first.buy(10, "99.00", tif=TimeInForce.CLS)
+    following = first.buy(10, "98.00", auction="next")
+    second = reopened(first, tmp_path / "state")
+    assert [second.venue.order(one.id).held for one in (close, following)] == ["auction", "auction"]
+    assert second.book() == ([], [])
+    second.venue.set_phase(ACME.id, Phase.CLOSING_AUCTION)
+    assert second.book()[0] == [("99.00", 10, 1), ("98.00", 10, 1)]
 
 
 def test_a_torn_last_line_and_a_busted_fill_are_not_believed(tmp_path):

@@ -274,7 +274,8 @@ def test_a_refused_replace_leaves_the_order_as_it_was():
         (Reason.QUANTITY, {"quantity": "0.5"}),
         (Reason.QUANTITY, {"quantity": "Infinity"}),
         (Reason.QUANTITY, {"display_quantity": D("0.5"), "price": "99"}),
-        (Reason.UNSUPPORTED, {"tif": TimeInForce.CLS, "price": "99"}),
+        (Reason.PHASE, {"tif": TimeInForce.OPG, "price": "99"}),
+        (Reason.UNSUPPORTED, {"tif": TimeInForce.CLS, "type": OrderType.STOP, "stop_price": D(99)}),
         (Reason.EXPIRE_TIME, {"tif": TimeInForce.GTD, "price": "99"}),
         (Reason.EXPIRE_TIME, {"tif": TimeInForce.GTD, "price": "99", "expire_time": 1}),
         (Reason.UNKNOWN_ACCOUNT, {"account": "ZZ"}),
@@ -367,6 +368,49 @@ def test_orders_outlive_a_session_unless_it_cancels_on_disconnect():
     ear.heard.clear()
     assert again.cancel(kept.id) is None
     assert ear.names("order_canceled") == ["order_canceled"]
+
+
+def test_orders_go_some_time_after_their_session_unless_the_owner_is_back():
+    stage = Stage()
+    session = stage.venue.open_session("x", cancel_on_disconnect=True, grace=10)
+    kept = session.submit(stage.terms("BUY", 1, "99"))
+    session.close()
+    stage.clock.advance(9)
+    again = stage.venue.open_session("x", cancel_on_disconnect=True, grace=10, spares_gtc=True)
+    stage.clock.advance(60)
+    assert kept.is_open
+    spared = again.submit(stage.terms("BUY", 1, "99", tif=TimeInForce.GTC))
+    again.close()
+    stage.clock.advance(9.9)
+    assert kept.is_open
+    stage.clock.advance(0.2)
+    assert kept.end.reason is Reason.DISCONNECT and spared.is_open
+    assert stage.venue.mass_cancel() == 1
+
+
+def test_orders_stay_while_the_owner_has_another_session():
+    stage = Stage()
+    one, other = (stage.venue.open_session("x", cancel_on_disconnect=True, grace=5) for _ in range(2))
+    order = one.submit(stage.terms("BUY", 1, "99"))
+    one.close()
+    stage.clock.advance(6)
+    assert order.is_open
+    other.close()
+    stage.venue.stop()
+    assert stage.clock.getDelayedCalls() == []
+
+
+def test_the_time_of_grace_begins_with_the_last_departure():
+    stage = Stage()
+    one, other = (stage.venue.open_session("x", cancel_on_disconnect=True, grace=10) for _ in range(2))
+    order = one.submit(stage.terms("BUY", 1, "99"))
+    one.close()
+    stage.clock.advance(6)
+    other.close()
+    stage.clock.advance(6)
+    assert order.is_open
+    stage.clock.advance(5)
+    assert order.end.reason is Reason.DISCONNECT
 
 
 def test_a_session_trades_for_its_own_accounts_only():
@@ -626,3 +670,16 @@ def test_a_post_only_order_that_waited_is_canceled_where_it_would_take():
     stage.sell(10, "100.00")
     assert stage.venue.release(held.id) is None
     assert (held.status, held.end.reason, held.filled) == (CANCELED, Reason.WOULD_TRADE, 0)
+
+
+def test_a_parked_order_asks_for_no_margin_until_its_release():
+    stage = Stage()
+    order = stage.buy(10, "99.00")
+    position = stage.venue._accounts[A].position(ACME)
+    assert position.open_buy == 10
+    stage.venue.park("a", order.id)
+    assert position.open_buy == 0
+    stage.venue.release(order.id)
+    assert position.open_buy == 10
+    stage.venue.cancel("a", order.id)
+    assert position.open_buy == 0

@@ -46,6 +46,8 @@ _TIMES = {
     "6": TimeInForce.GTD,
     "7": TimeInForce.CLS,
 }
+_AUCTION_TIMES = {"5": "cancel_on_auction", "B": "next"}
+_AUCTION_WORDS = {part: word for word, part in _AUCTION_TIMES.items()}
 _TIME_WORDS = {tif: word for word, tif in _TIMES.items()}
 _SECURITY_TYPES = {
     SecType.STOCK: "CS",
@@ -75,7 +77,10 @@ class Unsupported(Exception):
 
 
 class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order message says of the order; prices and quantities as on the wire, instants integer nanoseconds."""
+    """What an order message says of the order; prices and quantities as on the wire, instants integer nanoseconds.
+
+    `auction` is `next` for one that is good for the next auction only, `cancel_on_auction` for one that it ends.
+    """
 
     side: Side
     quantity: Decimal
@@ -85,6 +90,7 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     trail_amount: Decimal | None = None
     tif: TimeInForce = TimeInForce.DAY
     good_till: int | None = None
+    auction: str = ""
     display_quantity: Decimal | None = None
     post_only: bool = False
 
@@ -110,7 +116,8 @@ def terms_of(message: Message) -> OrderTerms:
     for flag in flags:
         if flag not in ("a", "6", "1", "2", "3", "5"):  # how a person works an order is nothing to a venue
             raise Unsupported(18, f"instruction {flag} is not offered")
-    tif = _TIMES.get(message.get(59, "0") or "0")
+    auction = _AUCTION_TIMES.get(message.get(59) or "", "")
+    tif = TimeInForce.DAY if auction else _TIMES.get(message.get(59, "0") or "0")
     if tif is None:
         raise Unsupported(59, f"time in force {message.get(59)} is not offered")
     good_till: int | None = None
@@ -130,6 +137,7 @@ def terms_of(message: Message) -> OrderTerms:
         trail_amount=trail,
         tif=tif,
         good_till=good_till,
+        auction=auction,
         display_quantity=message.decimal(1138) or message.decimal(111),
         post_only="6" in flags,
     )
@@ -147,8 +155,8 @@ def put_terms(message: Message, terms: OrderTerms, version: str) -> None:
         message.add(40, word)
     message.add(44, None if terms.limit_price is None else number_to_wire(terms.limit_price))
     message.add(99, None if terms.stop_price is None else number_to_wire(terms.stop_price))
-    word = _TIME_WORDS.get(terms.tif)
-    if word is None or (word == "7" and version == "4.2"):
+    word = _AUCTION_WORDS.get(terms.auction) or _TIME_WORDS.get(terms.tif)
+    if word is None or (word == "7" and version == "4.2") or (word == "B" and version != "5.0"):
         raise Unsupported(59, f"FIX {version} has no {terms.tif.value}")
     message.add(59, word)
     if terms.tif is TimeInForce.GTD and terms.good_till is not None:

@@ -13,6 +13,7 @@ import msgspec
 from txtrader.exsim.desk import Desk, set_life
 from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, to_lots, to_ticks, would_trade
 from txtrader.exsim.orders import Order
+from txtrader.exsim.phases import may_cancel, may_replace
 from txtrader.exsim.records import Changes, Phase, Reason, Refusal, Terms
 from txtrader.model.order import OrderStatus
 
@@ -30,9 +31,17 @@ class Amendments:
     def cancel(self, owner: str | None, order_id: int, reason: Refusal) -> Refusal | None:
         """Cancel an order of `owner` (None: of anybody)."""
 
-        def cancel(order: Order) -> None:
+        def cancel(order: Order) -> Refusal | None:
+            market = self._desk.market_of(order.listing.id)
+            assert market is not None
+            if reason.reason is Reason.USER:
+                regime = market.regime
+                refusal = may_cancel(market.phase, regime.settings, is_locked=regime.is_locked(self._desk.now_ns()))
+                if refusal is not None:
+                    return refusal
             self._desk.take_out(order)
             self._desk.end(order, OrderStatus.CANCELED, reason)
+            return None
 
         self._desk.tape.write("cancel", owner, order_id)
         return self._run(owner, order_id, cancel, "cancel_rejected")
@@ -45,8 +54,8 @@ class Amendments:
             if order.held in ("parent", "release"):
                 return Refusal(Reason.TOO_LATE, f"order {order_id} does not work")
             desk.take_out(order)
+            desk.count_open(order, -order.leaves)  # as long as it counts
             order.held = "release"
-            desk.count_open(order, -order.leaves)
             desk.touch(order)
             desk.tape.write("parked", order_id)
             desk.tell("order_parked", order)
@@ -119,8 +128,11 @@ class Amendments:
         refusal = check_terms(terms, order.listing, desk.now_ns())
         if refusal is None:
             lots = to_lots(terms.quantity, order.listing)
-            refusal = self._check(order, lots - order.lots)
-        if refusal is None and order.held == "" and would_trade(desk.market_of(order.listing.id), terms, order.listing):
+            refusal = self._check(order, terms, lots - order.lots)
+        market = desk.market_of(order.listing.id)
+        assert market is not None
+        is_working = order.held == "" and market.phase is Phase.CONTINUOUS
+        if refusal is None and is_working and would_trade(market, terms, order.listing):
             refusal = WOULD_TRADE
         if refusal is not None:
             return refusal
@@ -145,11 +157,22 @@ class Amendments:
             self._enter_anew(order, old, lots, leaves)
         return None
 
-    def _check(self, order: Order, more: int) -> Refusal | None:
+    def _check(self, order: Order, terms: Terms, more: int) -> Refusal | None:
         market = self._desk.market_of(order.listing.id)
         assert market is not None
-        if market.phase is not Phase.CONTINUOUS:
-            return Refusal(Reason.CLOSED, f"{order.listing.symbol} takes cancels only: {market.phase}")
+        regime, price = market.regime, terms.limit_price
+        refusal = may_replace(
+            market.phase,
+            order.terms,
+            terms,
+            regime.settings,
+            None if market.last is None else market.price(market.last),
+            is_locked=regime.is_locked(self._desk.now_ns()),
+        )
+        if refusal is not None:
+            return refusal
+        if price is not None and price != order.terms.limit_price and regime.refuses(to_ticks(price, order.listing)):
+            return Refusal(Reason.BAND, f"the limit {price} is outside the price band")
         if more <= 0:
             return None
         return self._desk.accounts[order.account].check_margin(order.listing, more, order.sign)

@@ -27,7 +27,7 @@ class BookOrder:
     `price` None is a market order.  `leaves` is what is open, of which `reserve` is not shown; `display` is the size
     of a shown slice, 0 shows all.  `life` says whether it may rest (RESTS), trades what it can at once (AT_ONCE), or
     only if that is all of it (ALL_AT_ONCE).  Orders of one `key` may be kept from trading with each other, None is
-    nobody's.  `level` is set while the order rests.
+    nobody's.  `level` is set while the order rests; `place` counts up as orders join the ends of their queues.
     """
 
     __slots__ = (
@@ -38,6 +38,7 @@ class BookOrder:
         "life",
         "next",
         "number",
+        "place",
         "prev",
         "price",
         "reserve",
@@ -50,7 +51,7 @@ class BookOrder:
         self.price = price
         self.leaves = quantity
         self.life = RESTS
-        self.reserve = self.display = 0
+        self.reserve = self.display = self.place = 0
         self.key: str | None = None
         self.level: Level | None = None
         self.prev: BookOrder | None = None

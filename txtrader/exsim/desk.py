@@ -26,6 +26,7 @@ from txtrader.exsim.links import Links
 from txtrader.exsim.market import Market
 from txtrader.exsim.matching import Apart
 from txtrader.exsim.orders import Order
+from txtrader.exsim.phases import may_enter
 from txtrader.exsim.records import KeptApart, Listing, Phase, Reason, Refusal, Terms
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import trail_stop
@@ -41,6 +42,13 @@ DONE_BOT_ORDERS_KEPT = 1_000
 
 
 _KEPT_APART = Refusal(Reason.SELF_TRADE, "it would have traded with an order of its own account")
+_DROPPED: dict[Reason, Refusal] = {
+    Reason.SELF_TRADE: _KEPT_APART,
+    Reason.BAND: Refusal(Reason.BAND, "the price band ends here"),
+    Reason.PHASE: Refusal(Reason.PHASE, "it cannot work in the present phase"),
+}
+_WAITS_UNSEEN = ("auction", "phase", "band")
+_OF_THE_DAY = (TimeInForce.DAY, TimeInForce.OPG, TimeInForce.CLS)
 
 
 class Desk:
@@ -189,7 +197,7 @@ class Desk:
 
     def set_expiry(self, order: Order) -> None:
         terms = order.terms
-        if terms.tif is TimeInForce.DAY:
+        if terms.tif in _OF_THE_DAY:
             order.expire_time = self._day_end(order.listing, self.now_ns())
         else:
             order.expire_time = terms.expire_time if terms.tif is TimeInForce.GTD else None
@@ -202,8 +210,9 @@ class Desk:
             return Refusal(Reason.UNKNOWN_ACCOUNT, f"account {terms.account} is not open to {order.owner}")
         market = self.market_of(order.listing.id)
         assert market is not None
-        if market.phase is not Phase.CONTINUOUS:
-            return Refusal(Reason.CLOSED, f"{order.listing.symbol} takes no orders now: {market.phase}")
+        refusal = self._check_phase(market, terms)
+        if refusal is not None:
+            return refusal
         if terms.type.is_trailing and market.last is None and not market.previous_close:
             return Refusal(Reason.PRICE, "there is no price yet that the order could trail")
         if terms.parent_id is not None:
@@ -213,7 +222,7 @@ class Desk:
             if not parent.is_open and parent.status is not OrderStatus.FILLED:
                 return Refusal(Reason.LINKED, f"order {parent.id}, which this one waits for, is {parent.status}")
             order.parent = parent
-        if not terms.is_held and order.parent is None and would_trade(market, terms, order.listing):
+        if not terms.is_held and order.parent is None and self._would_trade(market, terms):
             return WOULD_TRADE
         for screen in tuple(self.screens):
             refusal = screen(order)
@@ -221,13 +230,31 @@ class Desk:
                 return refusal
         return self.accounts[terms.account].check_margin(order.listing, order.leaves, order.sign)
 
+    def _check_phase(self, market: Market, terms: Terms) -> Refusal | None:
+        """Check a new order against the market's phase and its static band."""
+        regime, last, price = market.regime, market.last, terms.limit_price
+        refusal = may_enter(market.phase, terms, regime.settings, None if last is None else market.price(last))
+        if refusal is not None:
+            return refusal
+        if price is not None and regime.refuses(to_ticks(price, market.listing)):
+            return Refusal(Reason.BAND, f"the limit {price} is outside the price band")
+        return None
+
+    @staticmethod
+    def _would_trade(market: Market, terms: Terms) -> bool:
+        return market.phase is Phase.CONTINUOUS and would_trade(market, terms, market.listing)
+
     def _what_holds(self, order: Order) -> str:
         if order.terms.is_held:
             return "release"
         parent = order.parent
         if parent is not None and parent.status is not OrderStatus.FILLED:
             return "parent"
-        return "trigger" if order.terms.type in NEEDS_TRIGGER else ""
+        if order.terms.type in NEEDS_TRIGGER:
+            return "trigger"
+        market = self.market_of(order.listing.id)
+        assert market is not None
+        return market.regime.waits_for(order)
 
     def set_trigger(self, order: Order) -> None:
         terms = order.terms
@@ -278,19 +305,39 @@ class Desk:
             return
         market = self.market_of(order.listing.id)
         assert market is not None
-        if order.held == "":
-            if would_trade(market, order.terms, order.listing):  # it waited, or came with others
-                self.end(order, OrderStatus.CANCELED, WOULD_TRADE)
-            else:
-                self._enter(market, order)
-        elif order.held == "trigger":
-            if market.last is not None and market.triggers.is_reached(order, market.last):
+        if order.held == "trigger":
+            is_on = market.phase is Phase.CONTINUOUS
+            if is_on and market.last is not None and market.triggers.is_reached(order, market.last):
                 self._elect(market, order)
             else:
                 market.triggers.add(order)
+        elif order.held == "" or order.held in _WAITS_UNSEEN:
+            self._enter(market, order)
+
+    def _enter(self, market: Market, order: Order) -> None:
+        """Let an order into the market, or let it wait unseen for the phase that it can work in."""
+        held = market.regime.waits_for(order)
+        if held:
+            order.held = held
+            market.regime.park(order)
+            self.tape.write("wait", order.id, held)
+            return
+        if order.held:
+            order.held = ""
+            market.regime.forget(order)
+            self.touch(order)
+            self.tape.write("activate", order.id, "")
+            self.tell("order_activated", order)
+        if self._would_trade(market, order.terms):  # it waited, or came with others
+            self.end(order, OrderStatus.CANCELED, WOULD_TRADE)
+        else:
+            self._meet(market, order)
 
     def _elect(self, market: Market, order: Order) -> None:
         if not order.is_open or order.held != "trigger":
+            return
+        if market.phase is not Phase.CONTINUOUS:
+            market.put_off(order)
             return
         terms = order.terms
         order.held = ""
@@ -303,12 +350,12 @@ class Desk:
         self.touch(order)
         self.tape.write("elect", order.id, order.stop_ticks, order.price)
         self.tell("order_activated", order)
-        self._enter(market, order)
+        self._meet(market, order)
 
-    def _enter(self, market: Market, order: Order) -> None:
-        """Let an order meet the market, if nobody stands in its way."""
-        if self.interception.passes(order):
-            market.matching.enter(order)
+    def _meet(self, market: Market, order: Order) -> None:
+        """Let an order meet the market, if nobody stands in its way; in an auction nobody does."""
+        if market.phase is not Phase.CONTINUOUS or self.interception.passes(order):
+            market.enter(order)
 
     def activate(self, order: Order) -> None:
         """Let an order work that waited for its parent or for its release."""
@@ -379,9 +426,10 @@ class Desk:
 
     def dropped(self, order: Order, reason: Reason, apart: Apart | None = None) -> None:
         """Take in that matching canceled the rest of an order: it may not rest, or not trade with its own."""
+        refusal = _DROPPED.get(reason)
         if reason is Reason.SELF_TRADE:
             refusal = _kept_apart(order, order.leaves, apart)
-        else:
+        elif refusal is None:
             refusal = Refusal(reason, "nothing more to trade with at once")
         self.end(order, OrderStatus.CANCELED, refusal)
 
@@ -407,8 +455,10 @@ class Desk:
         assert market is not None
         if order.level is not None:
             market.book.remove(order)
-        elif order.held == "trigger" and order in market.triggers:
-            market.triggers.remove(order)
+        elif order.held == "trigger":
+            market.withdraw(order)
+        else:
+            market.regime.forget(order)
 
     def end(self, order: Order, status: OrderStatus, reason: Refusal) -> None:
         was_pending = order.status is OrderStatus.PENDING_NEW  # never accepted: it was not counted as open
@@ -487,8 +537,8 @@ class Desk:
         self.turns.run(self.market_of(order.listing.id), process)
 
     def expire_day_orders(self) -> int:
-        """End every DAY order now; return how many."""
-        due = [order for order in self.live.values() if order.tif is TimeInForce.DAY]
+        """End every order that is good for the day now; return how many."""
+        due = [order for order in self.live.values() if order.tif in _OF_THE_DAY]
         for order in due:
             self.expire(order)
         return len(due)

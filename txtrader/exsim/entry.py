@@ -14,9 +14,10 @@ from txtrader.model.order import OrderType, TimeInForce
 if TYPE_CHECKING:
     from txtrader.exsim.market import Market
 
-__all__ = ["NEEDS_TRIGGER", "TIMES_IN_FORCE", "WOULD_TRADE", "check_terms", "to_lots", "to_ticks", "would_trade"]
+__all__ = ["NEEDS_TRIGGER", "WOULD_TRADE", "check_terms", "to_lots", "to_ticks", "would_trade"]
 
-TIMES_IN_FORCE = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD)
+AUCTION_TERMS = ("", "next", "cancel_on_auction")
+_FOR_AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
 NEEDS_TRIGGER = frozenset(
     {
         OrderType.STOP,
@@ -57,8 +58,6 @@ def check_terms(terms: Terms, listing: Listing, now: int) -> Refusal | None:
         return Refusal(Reason.UNSUPPORTED, f"{listing.symbol} is not traded")
     if terms.type not in listing.order_types:
         return Refusal(Reason.UNSUPPORTED, f"{listing.symbol} takes no {terms.type} orders")
-    if terms.tif not in TIMES_IN_FORCE:
-        return Refusal(Reason.UNSUPPORTED, f"time in force {terms.tif} is not offered")
     if terms.tif is TimeInForce.GTD:
         if terms.expire_time is None:
             return Refusal(Reason.EXPIRE_TIME, "a GTD order needs the time at which it ends")
@@ -66,7 +65,18 @@ def check_terms(terms: Terms, listing: Listing, now: int) -> Refusal | None:
             return Refusal(Reason.EXPIRE_TIME, "the order would have ended already")
     if terms.post_only and (terms.type is not OrderType.LIMIT or terms.tif in (TimeInForce.IOC, TimeInForce.FOK)):
         return Refusal(Reason.UNSUPPORTED, "only a limit order that may rest can be post-only")
-    return _check_quantity(terms, listing) or _check_prices(terms, listing)
+    return _check_auction(terms) or _check_quantity(terms, listing) or _check_prices(terms, listing)
+
+
+def _check_auction(terms: Terms) -> Refusal | None:
+    if terms.auction not in AUCTION_TERMS:
+        return Refusal(Reason.UNSUPPORTED, f"there is no such part in auctions: {terms.auction}")
+    is_for_one = terms.tif in _FOR_AUCTIONS
+    if (is_for_one or terms.auction == "next") and (terms.type in NEEDS_TRIGGER or terms.post_only):
+        return Refusal(Reason.UNSUPPORTED, "only a limit or market order can be for an auction alone")
+    if terms.auction and (is_for_one or terms.tif in (TimeInForce.IOC, TimeInForce.FOK)):
+        return Refusal(Reason.UNSUPPORTED, f"a {terms.tif} order takes no further part in auctions")
+    return None
 
 
 def _is_sane(value: Decimal) -> bool:

@@ -22,8 +22,9 @@ from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.matching import Apart
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
+from txtrader.exsim.phases import CALLS
 from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource, SteeredSource
-from txtrader.exsim.records import Listing, Reason, SelfTrade
+from txtrader.exsim.records import Listing, Phase, Reason, SelfTrade
 from txtrader.exsim.tape import Tape
 from txtrader.model.instrument import SecType
 
@@ -49,7 +50,11 @@ class _Awake:
 
 
 class Floor:
-    """See the module.  `run(market, action)` processes a turn; `on_day()` is called when a trading day begins."""
+    """See the module.
+
+    `run(market, action)` processes a turn; `on_day()` is called when a trading day begins, `on_wake(market)` before
+    anything happens in a market that wakes, `on_breach(market)` when a match has put one into a pause.
+    """
 
     def __init__(
         self,
@@ -70,6 +75,8 @@ class Floor:
         on_drop: Callable[[Order, Reason, Apart | None], None],
         run: Callable[[Market | None, Callable[[], None]], None],
         on_day: Callable[[], None],
+        on_wake: Callable[[Market], None],
+        on_breach: Callable[[Market], None],
     ) -> None:
         self._clock = clock
         self._now_ns = now_ns
@@ -87,6 +94,8 @@ class Floor:
         self._on_drop = on_drop
         self._run = run
         self._on_day = on_day
+        self._on_wake = on_wake
+        self._on_breach = on_breach
         self._sources: dict[int, SteeredSource] = {}
         self._histories: dict[int, History] = {}
         self._awake: dict[int, _Awake] = {}
@@ -153,6 +162,7 @@ class Floor:
             self_trade=self._self_trade,
             on_less=self._on_less,
             first_match=self.first_matches.get(listing.id, 0),
+            on_breach=self._on_breach,
         )
         if self._has_past:
             self._take_up(market, session, now)
@@ -162,7 +172,9 @@ class Floor:
         awake = _Awake(market, house, session, schedule.regular(schedule.next_date(session.day)).start)
         self._awake[listing.id] = awake
         self._tape.write("wake", listing.id, market.last)
-        if listing.is_tradeable and house is not None:
+        self._on_wake(market)
+        is_on = market.phase is Phase.CONTINUOUS or market.phase in CALLS
+        if listing.is_tradeable and house is not None and is_on:
             self._run(market, partial(house.quote, now))
         if self._is_running:
             self._plan(awake)
@@ -185,6 +197,10 @@ class Floor:
         )
         history.follow(market, now)
 
+    def awake(self) -> list[Market]:
+        """List the markets that are awake, by id, each in the session that has come."""
+        return [market for number in sorted(self._awake) if (market := self.market(number)) is not None]
+
     def _plan(self, awake: _Awake) -> None:
         if self._activity.rate > 0 and awake.house is not None and awake.has_house:
             delay = awake.house.interval(self._activity)
@@ -196,7 +212,8 @@ class Floor:
         if now >= awake.next_open:
             self._roll(awake)
         assert awake.house is not None, "only a house acts"
-        self._run(awake.market, partial(awake.house.act, now))
+        if awake.market.phase is Phase.CONTINUOUS:
+            self._run(awake.market, partial(awake.house.act, now))
         if self._is_running:
             self._plan(awake)
 
@@ -205,9 +222,12 @@ class Floor:
         if self._activity.rate > 0 or not self._has_house:
             return
         for awake in self._awake.values():
-            if awake.market.house_was_hit and awake.house is not None and awake.has_house:
-                awake.market.house_was_hit = False
-                self._run(awake.market, partial(awake.house.quote, self._now_ns(), is_frozen=True))
+            market, house = awake.market, awake.house
+            if house is None or not awake.has_house or market.phase is not Phase.CONTINUOUS:
+                continue
+            if market.house_was_hit:
+                market.house_was_hit = False
+                self._run(market, partial(house.quote, self._now_ns(), is_frozen=True))
 
     def _roll(self, awake: _Awake) -> None:
         """Begin the session whose time has come."""
@@ -236,7 +256,9 @@ class Floor:
         source.steer(price, now)
         awake = self._awake[listing_id]
         house = awake.house
-        if source.price_at(now) != before and house is not None and awake.has_house and market.listing.is_tradeable:
+        is_here = house is not None and awake.has_house and market.listing.is_tradeable
+        if source.price_at(now) != before and is_here and market.phase is Phase.CONTINUOUS:
+            assert house is not None
             self._run(market, partial(house.quote, now))
 
     def set_house(self, listing_id: int, is_there: bool) -> None:
@@ -251,7 +273,8 @@ class Floor:
         if house is None or not market.listing.is_tradeable:
             return
         if is_there:
-            self._run(market, partial(house.quote, self._now_ns()))
+            if market.phase is Phase.CONTINUOUS:
+                self._run(market, partial(house.quote, self._now_ns()))
             if self._is_running:
                 self._plan(awake)
         else:

@@ -12,6 +12,7 @@ from txtrader.exsim.records import (
     Commission,
     Fill,
     Holding,
+    Indicative,
     Phase,
     Print,
     Refusal,
@@ -97,7 +98,10 @@ class MarketListener:
         """Tell that the session's open, high, low or previous close changed (not at each trade)."""
 
     def phase_changed(self, listing_id: int, phase: Phase) -> None:
-        """Tell that trading halted, resumed or closed."""
+        """Tell that the market is in another phase."""
+
+    def indicative_changed(self, figures: Indicative) -> None:
+        """Tell what an auction would do if it ended now, once per message of the auction that changed it."""
 
     def depth_changed(self, listing_id: int, changes: tuple[RowChange, ...]) -> None:
         """Tell the steps from the former depth view to the present one, once per processed message."""

@@ -17,7 +17,20 @@ from txtrader.exsim.book import AT_ONCE, Book, BookSide
 from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.matching import Apart, Matching
 from txtrader.exsim.orders import HouseOrder, Order
-from txtrader.exsim.records import DepthRow, Listing, Phase, Print, Reason, RowChange, SelfTrade, SessionStats, Top
+from txtrader.exsim.phases import CALLS
+from txtrader.exsim.records import (
+    DepthRow,
+    Indicative,
+    Listing,
+    Phase,
+    Print,
+    Reason,
+    RowChange,
+    SelfTrade,
+    SessionStats,
+    Top,
+)
+from txtrader.exsim.regime import Regime
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import Triggers
 from txtrader.model.order import Side
@@ -68,12 +81,14 @@ class Market:
         self_trade: SelfTrade = SelfTrade.NONE,
         on_less: Callable[[Order, int, Apart | None], None] | None = None,
         first_match: int = 0,
+        on_breach: Callable[[Market], None] | None = None,
     ) -> None:
         self.listing = listing
         self.tape = tape
         self.phase = Phase.CONTINUOUS
         self.book = Book()
         self.matching = Matching(self.book, self, market_rests=market_rests, self_trade=self_trade)
+        self.regime = Regime(self, self_trade, on_breach)
         self._on_less = on_less
         self.triggers = Triggers()
         self.watches: list[Watch] = []
@@ -89,6 +104,11 @@ class Market:
         self._prices: dict[int, Decimal] = {}
         self._traded_low: int | None = None
         self._traded_high = 0
+        self._put_off: list[Order] = []
+        self._conditions: tuple[str, ...] = ()
+        self._last_conditions: tuple[str, ...] = ()
+        self._has_aggressor = True
+        self._indicated: tuple[int | None, int, int] | None = None
         self._stats_told: tuple[int | None, ...] = ()
         # the session's figures, in ticks and lots
         self.open: int | None = None
@@ -123,6 +143,13 @@ class Market:
 
     # -- orders, in
 
+    def enter(self, order: Any) -> None:
+        """Process an order that works from now on, as the phase and the bands let it."""
+        if self.regime.is_plain:
+            self.matching.enter(order)
+        else:
+            self.regime.enter(order)
+
     def enter_house(self, sign: int, price: int | None, lots: int, *, is_immediate: bool = False) -> HouseOrder:
         """Enter an order of the house."""
         self._house_number -= 1
@@ -130,7 +157,7 @@ class Market:
         if is_immediate:
             order.life = AT_ONCE
         self.tape.write("house", self.listing.id, order.number, sign, price, lots)
-        self.matching.enter(order)
+        self.enter(order)
         return order
 
     def cancel_house(self, order: HouseOrder) -> None:
@@ -210,9 +237,10 @@ class Market:
         self._count(price, quantity)
         sign = aggressor.sign
         self.prints.append((now, price, quantity, sign, self._number))
+        self._last_conditions = self._conditions
         self.tape.write("match", self.listing.id, self._number, price, quantity, aggressor.number, resting.number)
         if not aggressor.is_house:
-            self._on_fill(aggressor, quantity, price, self._number, True)
+            self._on_fill(aggressor, quantity, price, self._number, self._has_aggressor)
         if not resting.is_house:
             self._on_fill(resting, quantity, price, self._number, False)
         if aggressor.is_house is not resting.is_house:
@@ -222,10 +250,20 @@ class Market:
             self.house_was_hit = True
         self._tell_print(now, price, quantity, sign)
 
+    def executed_in(self, condition: str, newer: Any, older: Any, price: int, quantity: int) -> None:
+        """Take an execution whose print is marked; in an auction nobody takes from anybody."""
+        self._conditions, self._has_aggressor = (condition,), condition == "at_last"
+        self.executed(newer, older, price, quantity)
+        self._conditions, self._has_aggressor = (), True
+
     def rested(self, order: Any) -> None:
+        self.regime.stamp(order)
         self.tape.write("rest", self.listing.id, order.number, order.price, order.leaves - order.reserve)
 
     def dropped(self, order: Any, reason: Reason, apart: Apart | None = None) -> None:
+        if order is self.regime.held_back and reason is Reason.NO_LIQUIDITY:
+            self.regime.held_back = None  # the band stopped it: the regime decides
+            return
         if order.is_house:
             self.tape.write("house_drop", self.listing.id, order.number, order.leaves)
         else:
@@ -264,14 +302,57 @@ class Market:
                 self._tell(watch.listener.stats_changed, self.stats())
             if watch.rows:
                 self._tell_depth(watch)
+        if self.phase in CALLS:
+            self._tell_indicative()
 
     def elected(self) -> list[Order]:
-        """Take the waiting orders that the trades of the message just processed elect."""
+        """Take the waiting orders that the trades of the message just processed elect.
+
+        Outside continuous trading they are put off until it begins.
+        """
         low = self._traded_low
-        if low is None:
+        is_on = self.phase is Phase.CONTINUOUS
+        if low is None and not (is_on and self._put_off):
             return []
         self._traded_low = None
-        return self.triggers.take(low, self._traded_high) if len(self.triggers) else []
+        found = self.triggers.take(low, self._traded_high) if low is not None and len(self.triggers) else []
+        if not is_on:
+            self._put_off += found
+            return []
+        waited, self._put_off = self._put_off, []
+        return waited + found
+
+    def put_off(self, order: Order) -> None:
+        """Let an elected order come in when continuous trading begins."""
+        self._put_off.append(order)
+
+    def withdraw(self, order: Order) -> None:
+        """Take an order out that waits for its trigger, or has met it and waits for continuous trading."""
+        if order in self.triggers:
+            self.triggers.remove(order)
+        elif order in self._put_off:
+            self._put_off.remove(order)
+
+    def _tell_indicative(self) -> None:
+        found = self.regime.indicate()
+        figures = (None, 0, 0) if found is None else (found.price, found.volume, found.surplus)
+        if figures == self._indicated:
+            return
+        self._indicated = figures
+        told = self.indicative()
+        for watch in tuple(self.watches):
+            self._tell(watch.listener.indicative_changed, told)
+
+    def indicative(self) -> Indicative:
+        """Return what the auction under way would do if it ended now."""
+        found = self.regime.indicate() if self.phase in CALLS else None
+        return Indicative(
+            listing_id=self.listing.id,
+            price=None if found is None else self.price(found.price),
+            volume=self.size(0 if found is None else found.volume),
+            surplus=self.size(0 if found is None else found.surplus),
+            time=self._now_ns(),
+        )
 
     def watch(self, listener: MarketListener, rows: int) -> Watch:
         """Tell `listener` from now on; see `Venue.watch`."""
@@ -282,7 +363,14 @@ class Market:
         return watch
 
     def set_phase(self, phase: Phase) -> None:
+        """Take a new phase and tell it; in continuous trading, what came to wait meanwhile meets the last price."""
         self.phase = phase
+        self.regime.set_phase(phase)
+        self._indicated = None
+        if phase is Phase.CONTINUOUS and self.last is not None:
+            low = self._traded_low
+            self._traded_high = self.last if low is None else max(self._traded_high, self.last)
+            self._traded_low = self.last if low is None else min(low, self.last)
         self.tape.write("phase", self.listing.id, str(phase))
         for watch in tuple(self.watches):
             self._tell(watch.listener.phase_changed, self.listing.id, phase)
@@ -356,6 +444,7 @@ class Market:
             number=number,
             volume=self.size(volume),
             exchange=self.listing.primary_exchange,
+            conditions=self._last_conditions,
         )
 
     def _maybe(self, ticks: int | None) -> Decimal | None:
@@ -389,6 +478,7 @@ class Market:
     def roll(self, close: int) -> None:
         """Begin a new session after one that closed at `close`."""
         self.previous_close = close
+        self.regime.reference = None
         self.open = self.high = self.low = None
         self.volume = self.turnover = self.trades = 0
         self.tape.write("roll", self.listing.id, close)

@@ -18,7 +18,11 @@ __all__ = ["Participants", "Session"]
 
 
 class Session:
-    """One participant's presence: orders go in here; they outlive it unless `cancel_on_disconnect`."""
+    """One participant's presence: orders go in here; they outlive it unless `cancel_on_disconnect`.
+
+    Then they go `grace` seconds after the session, unless the owner has another one by then; `spares_gtc` keeps GTC
+    orders all the same.
+    """
 
     def __init__(
         self,
@@ -27,12 +31,16 @@ class Session:
         listener: OrderListener | None,
         accounts: tuple[str, ...],
         cancel_on_disconnect: bool,
+        grace: float = 0.0,
+        spares_gtc: bool = False,
     ) -> None:
         self._venue = venue
         self.owner = owner
         self.listener = listener
         self.accounts = accounts
         self.cancel_on_disconnect = cancel_on_disconnect
+        self.grace = grace
+        self.spares_gtc = spares_gtc
         self.is_open = True
 
     def submit(self, terms: Terms) -> Order:
@@ -86,6 +94,10 @@ class Participants:
         sessions.remove(session)
         if not sessions:
             del self._sessions[session.owner]
+
+    def is_here(self, owner: str) -> bool:
+        """Tell whether an owner has a session."""
+        return owner in self._sessions
 
     def add_observer(self, listener: OrderListener) -> None:
         """Tell `listener` everything from now on."""

@@ -10,7 +10,7 @@ from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.pricing import Greeks
-from txtrader.exsim.records import BidAsk, DepthRow, Listing, Phase, Print, SessionStats, SessionTimes, Top
+from txtrader.exsim.records import BidAsk, DepthRow, Indicative, Listing, Phase, Print, SessionStats, SessionTimes, Top
 from txtrader.model.market import Bar, BarPeriod
 
 __all__ = ["PublicData"]
@@ -56,6 +56,10 @@ class PublicData:
     def phase(self, listing_id: int) -> Phase:
         """Return what the market does at present."""
         return self._market(listing_id).phase
+
+    def indicative(self, listing_id: int) -> Indicative:
+        """Return what the auction under way would do if it ended now; no price where there is none."""
+        return self._market(listing_id).indicative()
 
     def mark(self, listing_id: int) -> Decimal:
         """Return the price at which the venue values the listing now."""

@@ -21,11 +21,13 @@ __all__ = [
     "BidAsk",
     "Changes",
     "Commission",
+    "DayEnd",
     "Decision",
     "DepthRow",
     "ExecKind",
     "Fill",
     "Holding",
+    "Indicative",
     "KeptApart",
     "Listing",
     "Phase",
@@ -129,6 +131,9 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     WOULD_TRADE = "would-trade"  # post-only, and the other side is there
     SELF_TRADE = "self-trade"  # it would have traded with its own account
+    PHASE = "phase"  # not in the present phase of the book
+    AUCTION = "auction"  # it was for an auction that is over, or not for one that begins
+    BAND = "price-band"  # priced, or about to trade, outside the band
     VENUE = "venue"  # decided by the venue's operator or a scripted fault
 
 
@@ -179,8 +184,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     type 1 cancels the others at the first execution, 2 and 3 reduce them in proportion (the venue is atomic, so
     that both protect against overfill).  `limit_offset` with a trailing stop limit gives the limit at election.
     `trail_amount` is in price, `trail_percent` in percent.  A limit order that is `post_only` is refused where it would
-    trade at once.  `self_trade_id` is the key of self-trade prevention, by default the account.  `is_held`: accept and
-    report it, but keep it out of the market until `Venue.release`.  `extra` is the endpoint's own, carried unread.
+    trade at once.  `auction` is `next` for an order that is good for the next auction only, of any kind, and
+    `cancel_on_auction` for one that an auction ends.  `self_trade_id` is the key of self-trade prevention, by default
+    the account.  `is_held`: accept and report it, but keep it out of the market until `Venue.release`.  `extra` is the
+    endpoint's own, carried unread.
     """
 
     listing_id: int
@@ -203,6 +210,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str = ""
     self_trade_id: str = ""
     post_only: bool = False
+    auction: str = ""
     is_held: bool = False
     extra: Any = None
 
@@ -281,7 +289,11 @@ class Top(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One public trade; `aggressor` is the side of the incoming order, `volume` the session's after it."""
+    """One public trade; `aggressor` is the side of the incoming order, `volume` the session's after it.
+
+    `conditions` say what is special about it: `opening`, `closing`, `reopening`, it is of such an auction; `at_last`,
+    of trade at last.  An auction has no aggressor: the side named is that of the newer order.
+    """
 
     listing_id: int
     price: Decimal
@@ -291,6 +303,7 @@ class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     number: int
     volume: Decimal
     exchange: str
+    conditions: tuple[str, ...] = ()
 
 
 class BidAsk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -341,11 +354,38 @@ class SessionStats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Phase(StrEnum):
-    """What a book does at present."""
+    """What a book does at present; `txtrader.exsim.phases` says what follows what, and what each takes."""
 
-    CONTINUOUS = "continuous"
-    HALT = "halt"
     CLOSED = "closed"
+    PRE_OPEN = "pre_open"
+    OPENING_AUCTION = "opening_auction"
+    CONTINUOUS = "continuous"
+    CLOSING_AUCTION = "closing_auction"
+    TRADE_AT_LAST = "trade_at_last"
+    POST_CLOSE = "post_close"
+    HALT = "halt"
+    PAUSE = "pause"
+
+
+class Indicative(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an auction would do if it ended now; no price and no volume where nothing would trade.
+
+    `surplus` is what would be left over at that price, above zero of the buyers, below of the sellers.
+    """
+
+    listing_id: int
+    price: Decimal | None
+    volume: Decimal
+    surplus: Decimal
+    time: int
+
+
+class DayEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """What the end of a day did: orders that expired, live orders that stay, markets whose figures began anew."""
+
+    expired: int
+    carried: int
+    rolled: int
 
 
 class SessionTimes(msgspec.Struct, frozen=True):

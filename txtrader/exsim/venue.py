@@ -16,6 +16,8 @@ from txtrader.exsim.accounts import Account, BotAccount, Rates
 from txtrader.exsim.amend import Amendments
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
+from txtrader.exsim.day_plan import DayPlan
+from txtrader.exsim.departures import Departures
 from txtrader.exsim.desk import Desk
 from txtrader.exsim.entry import check_terms, to_lots, to_ticks
 from txtrader.exsim.floor import Floor
@@ -28,6 +30,7 @@ from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.memory import Memory
 from txtrader.exsim.orders import Order
 from txtrader.exsim.participants import Participants, Session
+from txtrader.exsim.phasing import Phasing
 from txtrader.exsim.policies.gate import Gate
 from txtrader.exsim.policies.policy_book import PolicyBook
 from txtrader.exsim.public import PublicData
@@ -35,6 +38,7 @@ from txtrader.exsim.records import (
     AccountFigures,
     Changes,
     Commission,
+    DayEnd,
     Decision,
     ExecKind,
     Fill,
@@ -69,8 +73,8 @@ class Venue(PublicData):
     its last price, so that it fills like a retail broker's; else it is canceled.  Without `has_house` the books are
     empty but for what participants put there, and without `has_past` nothing was traded or quoted before.  With
     `opens_accounts` an account that nobody knew is opened by the first order that names it, with means without end.
-    `state_path` names the file in which orders, fills and accounts
-    outlive the process; without it nothing does.
+    `state_path` names the file in which orders, fills and accounts outlive the process; without it nothing does.
+    `plan` is the day that the phases follow; without it every market trades on until it is told otherwise (`phases`).
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Venue(PublicData):
         opens_accounts: bool = False,
         tape: Tape | None = None,
         state_path: str | None = None,
+        plan: DayPlan | None = None,
     ) -> None:
         self.clock = clock
         self.now_ns = now_ns
@@ -122,6 +127,8 @@ class Venue(PublicData):
             on_drop=lambda *facts: self._desk.dropped(*facts),
             run=lambda market, action: self._desk.turns.run(market, action),
             on_day=self._day_began,
+            on_wake=lambda market: self.phases.wake(market),
+            on_breach=lambda market: self.phases.breached(market),
         )
         self._desk = Desk(
             clock=clock,
@@ -129,14 +136,16 @@ class Venue(PublicData):
             tape=self.tape,
             accounts=self._accounts,
             market_of=self._floor.market,
-            day_end=self._floor.day_end,
+            day_end=lambda listing, now: self.phases.day_end(listing, now),
             tell=self._participants.tell,
             on_idle=self._settle,
             # No order id is used twice, not even by the next run: it counts from the second of the start.
             first_number=1_000_000 + started * 4 % 900_000_000,
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
         )
+        self.phases = Phasing(clock, now_ns, self._desk, self._floor, seed, plan)
         self._amendments = Amendments(self._desk)
+        self.departures = Departures(clock, self._mass_cancel, self._participants.is_here)
         self._interventions = Interventions(self._desk, self._amendments)
         self.gate: Gate | None = None  # where policies answer requests, while there are any
         self.policies = PolicyBook(self, self._desk, self._amendments, self._interventions, self._floor)
@@ -152,12 +161,15 @@ class Venue(PublicData):
         """Begin: markets that are asleep wake when somebody looks at them, and act from then on."""
         self.tape.write("start", self.seed)
         self._floor.start()
+        self.phases.start()
         self._desk.resume()
 
     def stop(self) -> None:
         """End: no timer is left on the clock; books and accounts can still be read."""
         self.policies.stop()
         self._floor.stop()
+        self.phases.stop()
+        self.departures.stop()
         self._desk.stop()
         self.tape.write("stop")
         self.tape.flush()
@@ -178,14 +190,19 @@ class Venue(PublicData):
         *,
         accounts: Sequence[str] | None = None,
         cancel_on_disconnect: bool = False,
+        grace: float = 0.0,
+        spares_gtc: bool = False,
     ) -> Session:
         """Let `owner` trade for `accounts` (all of them by default); its orders' facts go to `listener`.
 
-        Orders belong to the owner's name, so that a later session of that name finds them again.
+        Orders belong to the owner's name, so that a later session of that name finds them again.  With
+        `cancel_on_disconnect` they go `grace` seconds after the session, unless the owner is back by then; GTC orders
+        stay where it `spares_gtc`.
         """
         allowed = tuple(accounts) if accounts is not None else self.accounts()
-        session = Session(self, owner, listener, allowed, cancel_on_disconnect)
+        session = Session(self, owner, listener, allowed, cancel_on_disconnect, grace, spares_gtc)
         self._participants.join(session)
+        self.departures.came(owner)
         self.tape.write("session", owner)
         return session
 
@@ -194,9 +211,7 @@ class Venue(PublicData):
         self._participants.leave(session)
         self.tape.write("session_end", session.owner)
         if session.cancel_on_disconnect:
-            self._mass_cancel(
-                Refusal(Reason.DISCONNECT, "the owner's session has ended"), lambda order: order.owner == session.owner
-            )
+            self.departures.left(session.owner, grace=session.grace, spares_gtc=session.spares_gtc)
 
     def add_observer(self, listener: OrderListener) -> None:
         """Tell `listener` all facts of all participants but the house and its bots (drop copy, account streams)."""
@@ -453,10 +468,20 @@ class Venue(PublicData):
         """Let go of the market of a listing that was taken out of `instruments`; it has no live orders."""
         self._floor.forget(listing_id)
 
-    def set_phase(self, listing_id: int, phase: Phase) -> None:
-        """Halt, close or reopen a market; a halted one takes cancels only."""
-        market = self._market(listing_id)
-        self._desk.turns.run(market, lambda: market.set_phase(phase))
+    def set_phase(self, listing_id: int | None, phase: Phase) -> None:
+        """Move a market (None: all, and those to come) to another phase; see `phases.MOVES`.
+
+        Raises WrongPhase (a ValueError) where one cannot go there; then none has moved.
+        """
+        self.phases.set_phase(listing_id, phase)
+
+    def halt(self, listing_id: int | None) -> None:
+        """Freeze matching at once; what is taken meanwhile is the option `halt_accepts`."""
+        self.phases.set_phase(listing_id, Phase.HALT)
+
+    def resume(self, listing_id: int | None, *, by_auction: bool | None = None) -> None:
+        """End a halt, directly or by a reopening auction; None: as the option `resume` says."""
+        self.phases.resume(listing_id, by_auction=by_auction)
 
     def add_screen(self, screen: Callable[[Order], Refusal | None]) -> Callable[[], None]:
         """Ask `screen` about each new order of a participant; a refusal rejects it.  Returns what takes it out."""
@@ -468,9 +493,11 @@ class Venue(PublicData):
         """Who stands between orders and the market: see there."""
         return self._desk.interception
 
-    def end_of_day(self) -> int:
-        """Expire the DAY orders of every book; return how many."""
-        return self._desk.expire_day_orders()
+    def end_of_day(self) -> DayEnd:
+        """Expire the DAY orders of every book and begin the session's figures anew; the others are carried."""
+        ended = self.phases.end_of_day()
+        self._day_began()
+        return ended
 
     # -- accounts
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from txtrader.exsim.control.engines import ENGINE_CLASSES, ENGINE_PROPERTIES, Engine
+from txtrader.exsim.control.engines import ENGINE_CLASSES, ENGINE_PROPERTIES, Book, Engine
 from txtrader.exsim.control.kinds import ANYTHING, FLAG, MAPPING, NAME, TEXT, choice, maybe
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import arg, read_property, request
 from txtrader.exsim.control.world import World
+from txtrader.exsim.phases import WrongPhase, check_move
 from txtrader.exsim.records import Phase
 
 __all__ = ["EngineRoom"]
@@ -140,26 +141,43 @@ class EngineRoom:
         """Move a book, or all, to another phase of trading."""
         return {"books": self._move(self._world.engine(engine), book, phase)}
 
-    @request(arg("engine", NAME), arg("book", maybe(NAME), default=None), arg("reason", TEXT, default=""))
-    def halt(self, engine: str, book: str | None, reason: str) -> dict[str, Any]:
-        """Stop trading at once; a halted book takes cancels."""
+    @request(arg("engine", NAME), arg("book", maybe(NAME), default=None), result="books that changed")
+    def halt(self, engine: str, book: str | None) -> dict[str, Any]:
+        """Stop trading at once; what is taken meanwhile is the property halt_accepts."""
         return {"books": self._move(self._world.engine(engine), book, Phase.HALT)}
 
-    @request(arg("engine", NAME), arg("book", maybe(NAME), default=None))
-    def resume(self, engine: str, book: str | None) -> dict[str, Any]:
-        """Let a halted book trade again."""
-        return {"books": self._move(self._world.engine(engine), book, Phase.CONTINUOUS)}
+    @request(
+        arg("engine", NAME),
+        arg("book", maybe(NAME), default=None),
+        arg("via", maybe(choice(("direct", "auction"))), "null: as the property resume says", default=None),
+        result="books that changed",
+    )
+    def resume(self, engine: str, book: str | None, via: str | None) -> dict[str, Any]:
+        """Let a halted book trade again, at once or after a reopening auction."""
+        found = self._world.engine(engine)
+        books = [one for one in self._chosen(found, book) if found.venue.phase(one.listing.id) is Phase.HALT]
+        by_auction = None if via is None else via == "auction"
+        for one in books:
+            found.venue.resume(one.listing.id, by_auction=by_auction)
+        return {"books": [one.name for one in books]}
+
+    def _chosen(self, engine: Engine, name: str | None) -> list[Book]:
+        return list(engine.books.values()) if name is None else [engine.book(name)]
 
     def _move(self, engine: Engine, name: str | None, phase: Phase) -> list[str]:
-        books = list(engine.books.values()) if name is None else [engine.book(name)]
-        changed = [book for book in books if engine.venue.phase(book.listing.id) is not phase]
-        for book in changed:
-            engine.venue.set_phase(book.listing.id, phase)
-        return [book.name for book in changed]
+        venue = engine.venue
+        changed = [one for one in self._chosen(engine, name) if venue.phase(one.listing.id) is not phase]
+        try:
+            for one in changed:
+                check_move(venue.phase(one.listing.id), phase, one.name)
+        except WrongPhase as error:
+            raise ControlError("wrong-state", str(error), "phase") from None
+        for one in changed:
+            venue.set_phase(one.listing.id, phase)
+        return [one.name for one in changed]
 
     @request(arg("engine", NAME), result="expired, carried")
     def end_of_day(self, engine: str) -> dict[str, Any]:
         """End the day: DAY orders expire, others are carried over."""
-        venue = self._world.engine(engine).venue
-        expired = venue.end_of_day()
-        return {"expired": expired, "carried": len(venue.live_orders())}
+        ended = self._world.engine(engine).venue.end_of_day()
+        return {"expired": ended.expired, "carried": ended.carried}

@@ -12,6 +12,7 @@ from typing import Any
 
 from txtrader.dialects import fix as dialect
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection
+from txtrader.exsim.endpoints.fix.phase_words import security_status, session_status
 from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.records import Listing, Phase, Print, RowChange, SessionStats
 from txtrader.exsim.venue import Venue
@@ -25,8 +26,6 @@ _BID, _OFFER, _TRADE, _OPEN, _CLOSE, _HIGH, _LOW, _VWAP = "0", "1", "2", "4", "5
 _OFFERED = frozenset({_BID, _OFFER, _TRADE, _OPEN, _CLOSE, _HIGH, _LOW, _VWAP})
 _MOST_LEVELS = 100
 _FRAGMENT = 100
-_STATUS = {Phase.CONTINUOUS: "17", Phase.HALT: "2", Phase.CLOSED: "18"}
-_SESSION = {Phase.CONTINUOUS: "2", Phase.HALT: "1", Phase.CLOSED: "3"}
 _SESSION_ID = "DAY"
 
 Row = tuple[Decimal, Decimal, int]
@@ -165,7 +164,7 @@ class _Phases(MarketListener):
         self._id, self._listing = request_id, listing
 
     def phase_changed(self, listing_id: int, phase: Phase) -> None:
-        self._connection.send(self._data.security_status(self._id, self._listing, is_unasked=True))
+        self._connection.send(self._data.security_status(self._connection, self._id, self._listing, is_unasked=True))
 
 
 class Data:
@@ -290,11 +289,15 @@ class Data:
         answer.fields += self._terms(listing, message)
         connection.send(answer)
 
-    def security_status(self, request_id: str, listing: Listing, *, is_unasked: bool = False) -> Message:
+    def security_status(
+        self, connection: FixConnection, request_id: str, listing: Listing, *, is_unasked: bool = False
+    ) -> Message:
         """Say what phase a listing is in (f)."""
+        assert connection.identity is not None
+        version = dictionary(connection.identity.begin_string).version
         message = Message("f").add(324, request_id)
         message.fields += self.instrument(listing)
-        message.add(325, "Y" if is_unasked else "N").add(326, _STATUS[self.venue.phase(listing.id)])
+        message.add(325, "Y" if is_unasked else "N").add(326, security_status(self.venue.phase(listing.id), version))
         stats = self.venue.stats(listing.id)
         message.add(332, None if stats.high is None else _number(stats.high))
         message.add(333, None if stats.low is None else _number(stats.low))
@@ -312,7 +315,7 @@ class Data:
             answer = Message("f").add(324, message[324]).add(55, message.get(55)).add(325, "N").add(326, "20")
             connection.send(answer)
             return
-        connection.send(self.security_status(message[324], listings[0]))
+        connection.send(self.security_status(connection, message[324], listings[0]))
         if message[263] == "1":
             phases = _Phases(self, connection, message[324], listings[0])
             known[request_id] = [self.venue.watch(listings[0].id, phases)]
@@ -325,9 +328,8 @@ class Data:
             answer = Message("h").add(335, message[335]).add(336, asked).add(340, word)
             connection.send(answer.add(58, f"there is no trading session {asked}"))
             return
-        phases = {self.venue.phase(listing.id) for listing in self.venue.instruments if listing.is_tradeable}
-        phase = next((p for p in (Phase.CONTINUOUS, Phase.HALT, Phase.CLOSED) if p in phases), Phase.CLOSED)
-        connection.send(answer.add(339, "2").add(340, _SESSION[phase]))
+        phases = [self.venue.phase(listing.id) for listing in self.venue.instruments if listing.is_tradeable]
+        connection.send(answer.add(339, "2").add(340, session_status(phases)))
 
 
 def _number(value: Decimal) -> str:

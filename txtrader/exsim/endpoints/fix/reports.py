@@ -32,6 +32,7 @@ _REASONS = {
     Reason.TOO_LATE: "4",
     Reason.DUPLICATE: "6",
     Reason.UNSUPPORTED: "11",
+    Reason.PHASE: "11",
     Reason.QUANTITY: "13",
     Reason.UNKNOWN_ACCOUNT: "15",
     Reason.PRICE: "99",
@@ -141,6 +142,7 @@ def _put_type(message: Message, order: Order, version: str) -> None:
             trail_amount=terms.trail_amount,
             tif=terms.tif,
             good_till=order.expire_time,
+            auction=terms.auction,
             display_quantity=terms.display_quantity,
         )
         extra = Message("8")

@@ -44,13 +44,15 @@ _PENDING_KINDS = {"new": "A", "cancel": "6", "replace": "E"}
 class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`accounts` are those of each CompID (all of the venue by default), the first one where an order names none.
 
-    `cancel_on_disconnect`: a client that goes takes its orders along.  `role` is what clients may do: `all`, `orders`,
-    `data`.
+    `cancel_on_disconnect`: a client that goes takes its orders along, `cancel_grace` seconds later unless it is back
+    by then; GTC orders stay where it `spares_gtc`.  `role` is what clients may do: `all`, `orders`, `data`.
     """
 
     accounts: dict[str, tuple[str, ...]] = {}
     cancel_on_disconnect: bool = False
     role: str = "all"
+    cancel_grace: float = 0.0
+    spares_gtc: bool = False
 
 
 class Trading(OrderListener):
@@ -88,12 +90,16 @@ class Trading(OrderListener):
     # -- clients
 
     def logged_on(self, connection: FixConnection) -> None:
-        """Nothing is sent unasked."""
+        """Nothing is sent unasked; orders that were to go with the last connection stay."""
+        self.venue.departures.came(self._owner(connection))
 
     def lost(self, connection: FixConnection) -> None:
         self.data.lost(connection)
         if self.options.cancel_on_disconnect and connection.identity is not None:
-            self.venue.mass_cancel(owner=owner_of(connection.identity))
+            options = self.options
+            self.venue.departures.left(
+                owner_of(connection.identity), grace=options.cancel_grace, spares_gtc=options.spares_gtc
+            )
 
     def received(self, connection: FixConnection, message: Message) -> None:
         if message.type in ("3", "j"):
@@ -157,6 +163,7 @@ class Trading(OrderListener):
                 trail_amount=terms.trail_amount,
                 tif=terms.tif,
                 expire_time=terms.good_till,
+                auction=terms.auction,
                 display_quantity=terms.display_quantity,
                 client_order_id=identity,
                 self_trade_id=message.get(2362, "") or "",

@@ -28,6 +28,7 @@ _LEGAL_TICKS = frozenset(
     {100, 101, 104, 105, 106, 125, 165, 221, 225, 232, 233, 236, 256, 258, 292, 293, 294, 295, 318, 370, 375}
     | {411, 456, 460, 499, 506, 511, 512, 576, 577, 586, 587, 588, 595, 614, 619, 623, 646, 659}
 )
+_HALTS = {Phase.HALT: 1, Phase.PAUSE: 2}  # the wire has words for these alone; all the rest is not halted
 _NO_PRICE = Decimal(-1)
 _ZERO = Decimal(0)
 _DELAYED_TICKS = {
@@ -106,7 +107,7 @@ class Line(MarketListener):
             self._figures(stats)
 
     def phase_changed(self, listing_id: int, phase: Phase) -> None:
-        self._generic_tick(TickType.HALTED, 1 if phase is Phase.HALT else 0)
+        self._generic_tick(TickType.HALTED, _HALTS.get(phase, 0))
 
     # -- the first picture
 
@@ -127,7 +128,7 @@ class Line(MarketListener):
                 self._price(TickType.LAST, stats.last, stats.last_size or _ZERO)
                 self._size(TickType.VOLUME, stats.volume)
             self._figures(stats)
-            self._generic_tick(TickType.HALTED, 1 if self._venue.phase(listing_id) is Phase.HALT else 0)
+            self._generic_tick(TickType.HALTED, _HALTS.get(self._venue.phase(listing_id), 0))
             if _SHORTABLE in self._generic and self.listing.sectype is SecType.STOCK:
                 self._connection.send("tickGeneric", reqId=self._req_id, tickType=46, value=Decimal(3))
             if _MARK in self._generic:
