@@ -195,9 +195,7 @@ class Regime:
         if last is None or order.price != last:
             market.dropped(order, Reason.PHASE)
             return
-        side = market.book.side(-sign)
-        first = bisect_left(side.keys, -sign * last)
-        found = [resting for key in side.keys[first:] for resting in side.levels[key]]
+        found = [resting for level in self._levels(-sign) if level.key >= -sign * last for resting in level]
         found.sort(key=lambda resting: resting.place)
         lots = order.leaves
         if order.life == ALL_AT_ONCE and sum(one.leaves for one in found if not self._are_apart(one, order)) < lots:
@@ -225,12 +223,10 @@ class Regime:
 
     def indicate(self) -> Equilibrium | None:
         """Return what the auction would do if it ended now."""
-        market = self._market
         sums = {1: 0, -1: 0}
         for order in self.unpriced.values():
             sums[order.sign] += order.leaves
-        bids = {level.price: level.total for level in market.book.bids}
-        asks = {level.price: level.total for level in market.book.asks}
+        bids, asks = ({level.price: level.total for level in self._levels(sign)} for sign in (1, -1))
         low, high = self.static_edges() or (None, None)
         return equilibrium(Call(bids, asks, sums[1], sums[-1]), self._auction_reference(), low, high)
 
@@ -272,7 +268,7 @@ class Regime:
         for order in self.unpriced.values():
             if order.sign == sign:
                 yield order, Part(order.number, order.leaves, order.key, order.place)
-        for level in self._market.book.side(sign):
+        for level in self._levels(sign):
             if level.key < sign * price:
                 return
             for order in level:
@@ -281,10 +277,13 @@ class Regime:
                 if order.reserve:
                     yield order, Part(order.number, order.reserve, order.key, order.place)
 
+    def _levels(self, sign: int) -> Iterator[Level]:
+        """Walk the levels of one side, best first: all that takes part in an auction stands there, or has no price."""
+        return iter(self._market.book.side(sign))
+
     def _outside(self) -> list[Any]:
         """List the resting orders whose limits the static band leaves out, oldest first."""
-        book = self._market.book
-        levels = [level for side in (book.bids, book.asks) for level in side if self.is_outside(level.price)]
+        levels = [level for sign in (1, -1) for level in self._levels(sign) if self.is_outside(level.price)]
         return sorted((order for level in levels for order in level), key=lambda order: order.place)
 
     # -- executions
