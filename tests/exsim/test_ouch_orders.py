@@ -13,6 +13,7 @@ from ouch_client import OuchClient, Room
 from txtrader.dialects.ouch import REJECTIONS
 from txtrader.exsim.endpoints.ouch import OuchUser
 from txtrader.exsim.endpoints.ouch.options import NOT_OFFERED
+from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.records import Changes, Phase, Reason, Refusal, SelfTrade
 
 VERSIONS = ["4.2", "5.0"]
@@ -386,6 +387,32 @@ def test_both_parties_of_a_trade_have_one_number_and_their_own_side_of_it(versio
     mine, his = alice.take()[1], bob.take()[1]
     assert mine["match"] == his["match"] > 2**20
     assert (mine["price"], his["price"]) == (99, 99) and (mine["liquidity"], his["liquidity"]) == ("A", "R")
+
+
+class _Busy(OrderListener):
+    """Has a client ask for two orders while the venue processes somebody else's."""
+
+    def __init__(self, ask: Any) -> None:
+        self._ask = ask
+
+    def order_accepted(self, order: Any) -> None:
+        if order.owner == "a":
+            self._ask()
+
+
+@of_every_version
+def test_orders_that_wait_for_their_turn_are_told_apart(version, take_seat):
+    room, alice = take_seat(version)
+    asked: list[bytes] = []
+    raw, alice.raw = alice.raw, asked.append  # type: ignore[method-assign]
+    alice.enter(1, "B", 10, "99.00")
+    alice.enter(2, "B", 20, "99.005")
+    alice.enter(3, "B", 30, "99.00")
+    alice.raw = raw  # type: ignore[method-assign]
+    member = room.endpoint.members["ALICE"]
+    room.venue.add_observer(_Busy(lambda: [room.endpoint.trading.received(member, data) for data in asked]))
+    room.buy(1, "98.00")
+    assert alice.briefs() == [("A", 1, 10), ("J", 2), ("A", 3, 30)]
 
 
 def test_rejections_can_be_named_otherwise(take_seat):

@@ -36,7 +36,7 @@ class Record:
     `before` is what was executed, and kept from executing, in the orders that this one stands in the place of, of
     which `executed_before` was executed; `prevented` is what self-match prevention took from this one.  `asked` is
     what is under way at the venue: "cancel" or "modify", or the letter of the Canceled that is to come of it.
-    `working` and `shown` are what was open, and seen, when he was told last.  `is_named`: he was told that it exists.
+    `working` and `shown` are what was open, and seen, when he was told last.
     """
 
     __slots__ = (
@@ -44,9 +44,9 @@ class Record:
         "before",
         "executed_before",
         "fields",
+        "former_side",
         "has_seconds",
         "is_held",
-        "is_named",
         "member",
         "name",
         "order",
@@ -67,7 +67,7 @@ class Record:
         self.shown = self.working = 0
         self.has_seconds = False  # he said how long it lives
         self.is_held = False  # a cancel of it waits
-        self.is_named = False
+        self.former_side = ""  # before the Modify that is under way
 
     @property
     def number(self) -> int:
@@ -123,6 +123,14 @@ class Member:
         self.last = {}
         self.live = {}
         self.disabled = set()
+
+    def use(self, name: Name) -> None:
+        """Have a name used for good."""
+        self.names += 1
+        if isinstance(name, str):
+            self.used.add(name)
+        else:
+            self.last[name[0]] = max(name[1], self.last.get(name[0], 0))
 
     def firm(self, word: str) -> str:
         """Return the firm that a blank or another word means."""

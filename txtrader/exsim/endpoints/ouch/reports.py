@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from txtrader.dialects.ouch import price_to_wire
 from txtrader.exsim.desk import DONE_ORDERS_KEPT
-from txtrader.exsim.endpoints.ouch.members import Member, Record
+from txtrader.exsim.endpoints.ouch.members import Member, Name, Record
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import ExecKind, Fill, KeptApart, Phase, Reason, Refusal
@@ -48,15 +48,11 @@ _LISTING_BITS, _REVISION_BITS = 28, 58
 
 
 class Reports(OrderListener):
-    """The venue's observer for one endpoint.
-
-    `entering` is the order that is being given to the venue, `replacing` the one in whose place it is to stand.
-    """
+    """The venue's observer for one endpoint."""
 
     def __init__(self, endpoint: OuchEndpoint) -> None:
         self.endpoint = endpoint
-        self.entering: Record | None = None
-        self.replacing: Record | None = None
+        self._entering: dict[tuple[str, Name], tuple[Record, Record | None]] = {}
         self._records: dict[int, Record] = {}
         self._done: deque[int] = deque()
         self._quantities: dict[int, dict[int, int]] = {}  # by order: of each match, for corrections
@@ -118,6 +114,10 @@ class Reports(OrderListener):
 
     # -- orders that come and go
 
+    def expect(self, record: Record, old: Record | None = None) -> None:
+        """Be told that the venue is given an order, maybe to stand in the place of another one."""
+        self._entering[record.member.owner, record.name] = (record, old)
+
     def remember(self, record: Record, order: Order) -> None:
         """Know an order of the venue from now on."""
         record.order = order
@@ -126,13 +126,12 @@ class Reports(OrderListener):
             record.member.live[record.name] = record
             self._look(record)
 
-    def _entered(self, order: Order) -> Record | None:
-        """Return the record of the order that is being entered, None if this one is somebody else's."""
-        record = self.entering
-        if record is None or order.owner != record.member.owner:
+    def _entered(self, order: Order) -> tuple[Record, Record | None] | None:
+        """Return the record of an order that was given to the venue, and of the one in whose place it is to stand."""
+        state = order.terms.extra
+        if not isinstance(state, dict) or state.get("wire") != "ouch":
             return None
-        self.entering = None
-        return record
+        return self._entering.pop((order.owner, state["name"]), None)
 
     def _forget(self, record: Record) -> None:
         """Take an order from among the live; it can still be busted, until there are many of the kind."""
@@ -144,29 +143,29 @@ class Reports(OrderListener):
             self._quantities.pop(oldest, None)
 
     def order_accepted(self, order: Order) -> None:
-        record = self._entered(order)
-        if record is None:
+        entered = self._entered(order)
+        if entered is None:
             return
+        record, old = entered
         self.remember(record, order)
-        self._accepted(record, "L")
+        self._accepted(record, old, "L")
 
-    def _accepted(self, record: Record, state: str) -> None:
-        record.is_named = True
-        old = self.replacing
+    def _accepted(self, record: Record, old: Record | None, state: str) -> None:
         if old is None:
             self._state(record, "Accepted", state)
             return
+        record.member.use(record.name)
         names = {"replacement_token": record.name, "previous_token": old.name, "orig_user_ref": old.number}
         self._state(record, "Replaced", state, **names)
 
     def order_rejected(self, order: Order, refusal: Refusal) -> None:
-        record = self._entered(order)
-        if record is None:
+        entered = self._entered(order)
+        if entered is None:
             return
+        record, old = entered
         record.order = order
-        old = self.replacing
         if refusal.reason in self.endpoint.options.dead:
-            self._accepted(record, "D")
+            self._accepted(record, old, "D")
         elif old is not None:
             self._canceled(old, int(old.order.leaves * old.order.listing.step), "U")
         else:
@@ -218,9 +217,10 @@ class Reports(OrderListener):
         record = self._records.get(order.id)
         if record is None:
             return
-        if record.asked == "cancel":
+        asked, record.asked = record.asked, ""
+        if asked == "cancel":
             self._canceled(record, record.working - record.open, "U")
-        elif record.asked == "modify":
+        elif asked == "modify":
             self.say(record, "OrderModified", shares=record.open, quantity=record.open)
         else:
             self._changed(record)
@@ -263,7 +263,9 @@ class Reports(OrderListener):
         record = self._records.get(order.id)
         if record is None or not record.asked:
             return
-        if record.asked == "modify":
+        asked, record.asked = record.asked, ""
+        if asked == "modify":
+            record.fields["side"] = record.former_side
             record.member.ignore("ModifyOrder", record.name, refusal.text)
         else:
             self.say(record, "CancelReject")

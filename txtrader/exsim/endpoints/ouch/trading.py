@@ -79,15 +79,6 @@ class Trading:
         index, number = message.tag("user_ref_idx", 0), message["user_ref"]
         return None if number <= member.last.get(index, 0) else (index, number)
 
-    @staticmethod
-    def use(member: Member, name: Name) -> None:
-        """Have a name used for good."""
-        member.names += 1
-        if isinstance(name, str):
-            member.used.add(name)
-        else:
-            member.last[name[0]] = max(name[1], member.last.get(name[0], 0))
-
     def _bad_appendage(self, member: Member, error: BadAppendage) -> None:
         message = error.sound
         if message.name not in _NAMES and message.name not in _SWITCHES:
@@ -97,7 +88,7 @@ class Trading:
         if name is None:
             member.ignore(message.name, (0, message["user_ref"]), "the name was used before")
             return
-        self.use(member, name)
+        member.use(name)
         self.reports.reject(Record(member, name, {"cl_ord_id": message.fields.get("cl_ord_id", "")}, None), "other")
 
     # -- orders
@@ -111,14 +102,14 @@ class Trading:
         if member.names >= self.options.max_orders:
             self.reports.reject(record, "other")
             return
-        self.use(member, name)
+        member.use(name)
         try:
             terms = dialect.terms_of(message, self.version)
             wanted = self._venue_terms(record, terms, terms.quantity)
         except dialect.Unsupported as error:
             self.reports.reject(record, error.word)
             return
-        self.reports.entering = record
+        self.reports.expect(record)
         self.venue.submit(member.owner, wanted)
 
     def _replace(self, member: Member, message: OuchMessage) -> None:
@@ -137,7 +128,7 @@ class Trading:
         phase = self.venue.phase(old.order.listing.id)
         if old.is_held or self._holds_cancels or phase in _STILL:
             # It cannot be canceled now, so it stays, and the new name is gone.
-            self.use(member, name)
+            member.use(name)
             self.reports.reject(record, {Phase.HALT: "halted", Phase.CLOSED: "closed"}.get(phase, "pending"))
             return
         record.before, record.executed_before = old.done, old.executed
@@ -154,11 +145,8 @@ class Trading:
             member.ignore(message.name, name, f"{error.text}: the old order is canceled")
             self.reports.cancel_instead(old)
             return
-        self.reports.entering, self.reports.replacing = record, old
+        self.reports.expect(record, old)
         self.venue.exchange(member.owner, old.order.id, wanted)
-        self.reports.entering = self.reports.replacing = None
-        if record.is_named:
-            self.use(member, name)
 
     def _venue_terms(self, record: Record, terms: dialect.OrderTerms, quantity: int) -> Terms:
         """Put an order into the venue's words.  Raises Unsupported."""
@@ -227,7 +215,7 @@ class Trading:
             record = Record(member, name, state["fields"], state["tags"])
             record.before, record.executed_before = state["before"], state["executed_before"]
             record.has_seconds = state["has_seconds"]
-            self.use(member, name)
+            member.use(name)
             if order.is_open:
                 self.reports.remember(record, order)
 
@@ -285,7 +273,6 @@ class Trading:
             self.venue.cancel(member.owner, order.id)
         else:
             self.venue.replace(member.owner, order.id, Changes(quantity=order.filled + rest))
-        record.asked = ""
 
     def hold_cancels(self, is_holding: bool) -> None:
         """Let cancels wait, as in a cross; False carries out those that do, of orders that still live."""
@@ -310,13 +297,11 @@ class Trading:
         if size > present and not (self.options.grows and size <= dialect.LARGEST):
             member.ignore(message.name, record.name, f"{size} is more than the order is")
             return
-        record.fields["side"] = side
+        record.fields["side"], record.former_side = side, former
         if size == present:
             self.reports.say(record, "OrderModified", shares=record.open, quantity=record.open)
             return
         self._reduce(record, size, "modify")
-        if record.order.is_open and record.executed + record.open == present:
-            record.fields["side"] = former  # the venue did not want it
 
     def cancel_all(self, member: Member, letter: str) -> None:
         """Cancel all orders of a user, for a reason."""
@@ -332,7 +317,7 @@ class Trading:
         if name is None:
             member.ignore(message.name, self._name(message, "user_ref"), "the name was used before")
             return None
-        self.use(member, name)
+        member.use(name)
         firm = member.firm(message["firm"])
         if member.account(firm) is None:
             self.reports.reject(Record(member, name, {"cl_ord_id": ""}, message.tags), "firm")
