@@ -10,19 +10,22 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from txtrader.exsim.daily import DailySource, Recipe
+from txtrader.exsim.entry import exact_ticks
 from txtrader.exsim.history import History
 from txtrader.exsim.hours import SCHEDULES, SECOND, Schedule, Session
 from txtrader.exsim.house import Activity, House
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Market
+from txtrader.exsim.options import BookOptions
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
 from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource
-from txtrader.exsim.records import Listing, Reason, SelfTrade
+from txtrader.exsim.records import Listing, Reason
 from txtrader.exsim.tape import Tape
 from txtrader.model.instrument import SecType
 
@@ -58,8 +61,8 @@ class Floor:
         recipes: dict[int, Recipe],
         seed: int,
         activity: Activity,
-        market_rests: bool,
-        self_trade: SelfTrade,
+        options: BookOptions,
+        on_ask: Callable[[Any, Order, int, int], None],
         on_less: Callable[[Order, int], None],
         has_house: bool,
         on_fill: Callable[[Order, int, int, int, bool], None],
@@ -74,8 +77,8 @@ class Floor:
         self._recipes = recipes
         self._seed = seed
         self._activity = activity
-        self._market_rests = market_rests
-        self._self_trade = self_trade
+        self._options = options
+        self._on_ask = on_ask
         self._on_less = on_less
         self._has_house = has_house
         self._on_fill = on_fill
@@ -134,9 +137,10 @@ class Floor:
             self._now_ns,
             self._on_fill,
             self._on_drop,
-            market_rests=self._market_rests,
-            self_trade=self._self_trade,
+            options=self._options,
             on_less=self._on_less,
+            on_ask=self._on_ask,
+            reference=lambda: self.source(listing).price_at(self._now_ns()),
             first_match=self.first_matches.get(listing.id, 0),
         )
         history = self.history(listing)
@@ -281,8 +285,8 @@ class Floor:
         """Book a bust or correction on the house, which was the other side with `sign`."""
         market = self._awake[listing_id].market
         listing = market.listing
-        lots, ticks = int(quantity / listing.step), int(price / listing.tick)
-        new_lots, new_ticks = int(new_quantity / listing.step), int(new_price / listing.tick)
+        lots, ticks = int(quantity / listing.step), exact_ticks(price, listing)
+        new_lots, new_ticks = int(new_quantity / listing.step), exact_ticks(new_price, listing)
         market.house_lots += sign * (new_lots - lots)
         market.house_flow -= sign * (new_lots * new_ticks - lots * ticks)
 

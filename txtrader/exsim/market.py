@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
+from math import floor
 from typing import Any
 
 from twisted.logger import Logger
 
-from txtrader.exsim.book import AT_ONCE, Book, BookSide
-from txtrader.exsim.listeners import MarketListener
+from txtrader.exsim.allocation import make_rule
+from txtrader.exsim.book import AT_ONCE, Book, BookSide, half
+from txtrader.exsim.listeners import BookListener, MarketListener
 from txtrader.exsim.matching import Matching
+from txtrader.exsim.options import BookOptions, TriggerSource
 from txtrader.exsim.orders import HouseOrder, Order
-from txtrader.exsim.records import DepthRow, Listing, Phase, Print, Reason, RowChange, SelfTrade, SessionStats, Top
+from txtrader.exsim.pegs import Pegs
+from txtrader.exsim.records import DepthRow, Listing, Phase, Print, Reason, RowChange, SessionStats, Top
+from txtrader.exsim.shown import OrdersWatch, ShownOrders
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import Triggers
 from txtrader.model.order import Side
@@ -50,7 +55,9 @@ class Market:
     """See the module.
 
     `on_fill(order, lots, price, number, is_aggressor)` is told each side of a participant's execution, `on_drop(order,
-    reason)` the end of an order that may not rest.  Figures are of the session since `roll`.
+    reason)` the end of an order that may not rest, `on_less(order, lots)` what an order lost to one of its own key,
+    `on_ask(aggressor, resting, price, lots)` that a last-look quote was met.  `reference()` is what the listing is
+    worth (ticks).  Figures are of the session since `roll`.
     """
 
     _log = Logger()
@@ -63,18 +70,27 @@ class Market:
         on_fill: Callable[[Order, int, int, int, bool], None],
         on_drop: Callable[[Order, Reason], None],
         *,
-        market_rests: bool = False,
-        self_trade: SelfTrade = SelfTrade.NONE,
+        options: BookOptions = BookOptions(),  # noqa: B008 (it is frozen)
         on_less: Callable[[Order, int], None] | None = None,
+        on_ask: Callable[[Any, Order, int, int], None] | None = None,
+        reference: Callable[[], int] | None = None,
         first_match: int = 0,
     ) -> None:
         self.listing = listing
         self.tape = tape
         self.phase = Phase.CONTINUOUS
         self.book = Book()
-        self.matching = Matching(self.book, self, market_rests=market_rests, self_trade=self_trade)
+        self.matching = Matching(self.book, self)
+        self.pegs = Pegs(self.book, listing)
+        self.shown: ShownOrders | None = None  # while somebody watches the orders
+        self._shown: ShownOrders | None = None
+        self._places = 0
+        self._conditions: tuple[str, ...] = ()
         self._on_less = on_less
+        self._on_ask = on_ask
+        self._reference = reference
         self.triggers = Triggers()
+        self.set_options(options)
         self.watches: list[Watch] = []
         self.prints: deque[tuple[int, int, int, int, int]] = deque(maxlen=_PRINTS_KEPT)
         self.on_print: Callable[[int, int, int], None] | None = None
@@ -120,6 +136,37 @@ class Market:
         """Return lots as a quantity."""
         return lots * self.listing.step
 
+    # -- how it matches
+
+    def set_options(self, options: BookOptions) -> None:
+        """Change how the book works from now on; what rests stays where it is."""
+        step = self.listing.step
+        rule = make_rule(
+            options.matching,
+            min_allocation=max(1, int(options.min_allocation / step)),
+            top_max=int(options.top_max / step),
+        )
+        self.options = options
+        self.matching.configure(
+            market_rests=options.market_rests, self_trade=options.self_trade, rule=rule, auto_match=options.auto_match
+        )
+        self.pegs.has_half_ticks = options.half_ticks
+        self.pegs.unsettle()
+
+    def trigger_price(self, sign: int) -> int | None:
+        """Return the price (ticks) that elects waiting orders of a side now; None: there is none."""
+        source = self.options.trigger_source
+        if source is TriggerSource.LAST:
+            return self.last
+        if source is TriggerSource.REFERENCE:
+            return None if self._reference is None else self._reference()
+        bid, ask = self.book.best_bid, self.book.best_ask
+        if source is TriggerSource.BID_OFFER:
+            return ask if sign > 0 else bid
+        if bid is None or ask is None:
+            return None
+        return half(bid + ask)
+
     # -- orders, in
 
     def enter_house(self, sign: int, price: int | None, lots: int, *, is_immediate: bool = False) -> HouseOrder:
@@ -162,14 +209,32 @@ class Market:
 
     def _tell_print(self, now: int, price: int, quantity: int, sign: int) -> None:
         if self.on_print is not None:
-            self.on_print(now, price, quantity)
+            self.on_print(now, floor(price), quantity)  # bars are of whole ticks
         if self.watches:
             trade = self._print(now, price, quantity, sign, self._number, self.volume)
             for watch in tuple(self.watches):
                 self._tell(watch.listener.printed, trade)
 
+    def match(self, younger: Order, older: Order, price: int, lots: int, *conditions: str) -> None:
+        """Let two orders of opposite sides trade, wherever they are; the print carries the conditions."""
+        refreshed = []
+        for order in (younger, older):
+            if order.level is None:
+                order.leaves -= lots
+            elif self.book.trade(order, lots):
+                refreshed.append(order)
+        if self.shown is not None:
+            self.shown.executed(younger, lots, price, self._number + 1)
+        self._conditions = conditions
+        self.executed(younger, older, price, lots)
+        self._conditions = ()
+        for order in refreshed:
+            self.rested(order)
+
     def executed(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
         self._number += 1
+        if self.shown is not None:
+            self.shown.executed(resting, quantity, price, self._number)
         now = self._now_ns()
         self._take_price(price, now)
         self.last_lots = quantity
@@ -194,9 +259,18 @@ class Market:
             self.house_lots += lots
             self.house_flow -= lots * price
             self.house_was_hit = True
-        self._tell_print(now, price, quantity, sign)
+        if resting.is_hidden:
+            self._conditions = (*self._conditions, "hidden")
+            self._tell_print(now, price, quantity, sign)
+            self._conditions = self._conditions[:-1]
+        else:
+            self._tell_print(now, price, quantity, sign)
 
     def rested(self, order: Any) -> None:
+        self._places += 1
+        order.place = self._places
+        if self.shown is not None:
+            self.shown.rested(order)
         self.tape.write("rest", self.listing.id, order.number, order.price, order.leaves - order.reserve)
 
     def dropped(self, order: Any, reason: Reason) -> None:
@@ -209,10 +283,16 @@ class Market:
         if self._on_less is not None:
             self._on_less(order, lots)
 
+    def asked(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
+        assert self._on_ask is not None, "nobody can be asked who is not a participant"
+        self._on_ask(aggressor, resting, price, quantity)
+
     # -- what is public, out
 
     def publish(self) -> None:
         """Tell the watchers what the message just processed has changed; called once after each."""
+        if self.shown is not None:
+            self.shown.settle()
         book = self.book
         bid, ask = book.bids.best, book.asks.best
         top = (
@@ -240,12 +320,13 @@ class Market:
                 self._tell_depth(watch)
 
     def elected(self) -> list[Order]:
-        """Take the waiting orders that the trades of the message just processed elect."""
-        low = self._traded_low
-        if low is None:
+        """Take the waiting orders that the message just processed elects, by its trades or what it left behind."""
+        low, self._traded_low = self._traded_low, None
+        if not len(self.triggers):
             return []
-        self._traded_low = None
-        return self.triggers.take(low, self._traded_high) if len(self.triggers) else []
+        if self.options.trigger_source is not TriggerSource.LAST:
+            return self.triggers.take_at(self.trigger_price(1), self.trigger_price(-1))
+        return [] if low is None else self.triggers.take(low, self._traded_high)
 
     def watch(self, listener: MarketListener, rows: int) -> Watch:
         """Tell `listener` from now on; see `Venue.watch`."""
@@ -254,6 +335,12 @@ class Market:
         if rows:
             self._tell_depth(watch)
         return watch
+
+    def watch_orders(self, listener: BookListener) -> OrdersWatch:
+        """Tell `listener` of each shown order from now on; see `Venue.watch_orders`."""
+        if self._shown is None:
+            self._shown = ShownOrders(self)
+        return self._shown.watch(listener)
 
     def set_phase(self, phase: Phase) -> None:
         self.phase = phase
@@ -330,6 +417,7 @@ class Market:
             number=number,
             volume=self.size(volume),
             exchange=self.listing.primary_exchange,
+            conditions=self._conditions,
         )
 
     def _maybe(self, ticks: int | None) -> Decimal | None:

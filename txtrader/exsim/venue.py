@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -23,10 +24,13 @@ from txtrader.exsim.house import ACTIVITIES, Activity
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.market import Watch
+from txtrader.exsim.matchmaking import Matchmaking
 from txtrader.exsim.memory import Memory
+from txtrader.exsim.options import BookOptions, changed
 from txtrader.exsim.orders import Order
 from txtrader.exsim.participants import Participants, Session
 from txtrader.exsim.public import PublicData
+from txtrader.exsim.quotes import Quote, Quotes
 from txtrader.exsim.records import (
     AccountFigures,
     Changes,
@@ -35,11 +39,11 @@ from txtrader.exsim.records import (
     Fill,
     Holding,
     Listing,
+    LookRequest,
     Phase,
     ProfitAndLoss,
     Reason,
     Refusal,
-    SelfTrade,
     Terms,
     WhatIf,
 )
@@ -57,11 +61,9 @@ class Venue(PublicData):
 
     `clock` is the reactor or a `task.Clock`; `now_ns` the wall in integer nanoseconds UTC.  `recipes` says how each
     listing is priced (by id); `cash` what each account begins with, by currency.  `activity` is `none`, `slow`,
-    `fast`, or actions a second in each market.  `self_trade` says what happens when two orders of one account (or
-    `self_trade_id`) would trade with each other.  `market_rests`: what a market order could not trade at once rests at
-    its last price, so that it fills like a retail broker's; else it is canceled.  Without `has_house` the books are
-    empty but for what participants put there.  `state_path` names the file in which orders, fills and accounts
-    outlive the process; without it nothing does.
+    `fast`, or actions a second in each market.  Without `has_house` the books are empty but for what participants put
+    there.  `state_path` names the file in which orders, fills and accounts outlive the process; without it nothing
+    does.  `book_options` say how orders match, in all books until one is changed: see `options.BOOK_OPTIONS`.
     """
 
     def __init__(
@@ -75,11 +77,10 @@ class Venue(PublicData):
         rates: Rates,
         seed: int = 1,
         activity: str | float = "slow",
-        market_rests: bool = False,
-        self_trade: SelfTrade = SelfTrade.NONE,
         has_house: bool = True,
         tape: Tape | None = None,
         state_path: str | None = None,
+        **book_options: Any,
     ) -> None:
         self.clock = clock
         self.now_ns = now_ns
@@ -101,8 +102,8 @@ class Venue(PublicData):
             recipes=recipes,
             seed=seed,
             activity=Activity(rate),
-            market_rests=market_rests,
-            self_trade=self_trade,
+            options=changed(BookOptions(), book_options),
+            on_ask=lambda *facts: self._quotes.asked(*facts),
             on_less=lambda order, lots: self._desk.lessened(order, lots),
             has_house=has_house,
             on_fill=lambda *facts: self._desk.filled(*facts),
@@ -122,8 +123,11 @@ class Venue(PublicData):
             # No order id is used twice, not even by the next run: it counts from the second of the start.
             first_number=1_000_000 + started * 4 % 900_000_000,
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
+            seed=seed,
         )
         self._amendments = Amendments(self._desk)
+        self._matchmaking = Matchmaking(self._desk)
+        self._quotes = Quotes(self._desk, self._amendments, clock)
         self.memory: Memory | None = None
         if state_path is not None:
             self.memory = Memory(state_path, now_ns)
@@ -142,6 +146,7 @@ class Venue(PublicData):
         """End: no timer is left on the clock; books and accounts can still be read."""
         self._floor.stop()
         self._desk.stop()
+        self._quotes.stop()
         self.tape.write("stop")
         self.tape.flush()
         if self.memory is not None:
@@ -334,6 +339,87 @@ class Venue(PublicData):
         lots, orders = market.book.side(order.sign).quantity_ahead(order)
         return market.size(lots), orders
 
+    # -- how a book matches
+
+    def book_options(self, listing_id: int) -> BookOptions:
+        """Return the options of a book."""
+        return self._market(listing_id).options
+
+    def set_book_option(self, listing_id: int, name: str, value: Any) -> tuple[Any, Any]:
+        """Change one option of a book (`options.BOOK_OPTIONS`); return the old and the new value.
+
+        Raises InvalidArgument.  Where `auto_match` is switched on again, what crosses meanwhile trades.
+        """
+        market = self._market(listing_id)
+        old = market.options
+        new = changed(old, {name: value})
+        if new != old:
+            self._matchmaking.set_options(market, new)
+        return getattr(old, name), getattr(new, name)
+
+    def match_orders(
+        self,
+        order_a: int,
+        order_b: int,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        *,
+        force: bool = False,
+    ) -> tuple[str, str]:
+        """Execute two live orders of opposite sides against each other; return the execution ids of a and b.
+
+        Their places in the queue do not matter.  By default the smaller open quantity trades, at the price of the
+        order that was in the book first.  A limit is never violated, and a book that does not trade left alone, unless
+        `force`.  Raises NotFound, InvalidArgument, and WrongState for orders that are done, wait, are of one side or
+        of two books.
+        """
+        return self._matchmaking.match(order_a, order_b, quantity, price, force=force)
+
+    # -- quotes
+
+    def create_quote(self, name: str, owner: str, listing_id: int, account: str, **properties: Any) -> Quote:
+        """Make a quote, a draft until it is submitted; `properties` are `quotes.QUOTE_PROPERTIES`."""
+        return self._quotes.create(name, owner, account, listing_id, properties)
+
+    def quote(self, name: str) -> Quote:
+        """Return a quote; NotFound if there is none of that name."""
+        return self._quotes.get(name)
+
+    def quotes(self) -> list[Quote]:
+        """List all quotes, oldest first."""
+        return self._quotes.all()
+
+    def set_quote_property(self, name: str, key: str, value: Any) -> tuple[Any, Any]:
+        """Set what counts from the next submit on; return the old and the new value."""
+        return self._quotes.set(name, key, value)
+
+    def submit_quote(self, name: str) -> Refusal | None:
+        """Post a quote, or replace the live one in one step; `Quote.bid` and `offer` are then the orders."""
+        return self._quotes.submit(name)
+
+    def withdraw_quote(self, name: str) -> None:
+        """Take a quote's orders away; it can be submitted again."""
+        self._quotes.withdraw(name)
+
+    def delete_quote(self, name: str) -> None:
+        """Withdraw a quote and forget its name."""
+        self._quotes.delete(name)
+
+    def quote_requests(self) -> list[LookRequest]:
+        """List the orders that wait for the owner of a last-look quote."""
+        return self._quotes.requests()
+
+    def answer_quote_request(
+        self,
+        name: str,
+        request: int,
+        accept: bool,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> None:
+        """Accept or refuse what has met a last-look quote; a price must respect the taker's limit."""
+        self._quotes.answer(name, request, accept=accept, quantity=quantity, price=price)
+
     # -- the venue's own decisions: scripted faults
 
     def cancel_by_venue(self, order_id: int, text: str) -> Refusal | None:
@@ -356,7 +442,7 @@ class Venue(PublicData):
         listing = self._listing(old.listing_id)
         new_price = old.price if price is None else price
         new_quantity = old.quantity if quantity is None else quantity
-        if new_price % listing.tick or new_quantity % listing.step or new_quantity < 0:
+        if (price is not None and price % listing.tick) or new_quantity % listing.step or new_quantity < 0:
             raise ValueError(f"{listing.symbol} cannot trade {new_quantity} at {new_price}")
         revised: dict[str, Fill] = {}
 
