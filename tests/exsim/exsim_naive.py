@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from decimal import Decimal
 
 
 class NaiveOrder:
@@ -308,3 +309,34 @@ class Naive:
         order.place = None
         order.price, order.leaves, order.shown = price, leaves, leaves
         self.work([("start", order)])
+
+
+def make_special(draw, kinds, terms, twin):
+    """Make something special of an order, or not."""
+    quantity, is_limit = int(terms["quantity"]), twin.kind == "LIMIT"
+    may_rest = is_limit and twin.tif == "DAY"
+    x = draw.random()
+    if "c" in kinds and x < 0.5:
+        if draw.random() < 0.3:
+            terms["hidden"] = twin.hidden = True
+        if x < 0.12:
+            twin.least = draw.randrange(1, quantity + 1)
+            terms["min_quantity"] = Decimal(twin.least)
+        elif x < 0.2:
+            terms["all_or_none"], twin.least = True, quantity
+        elif x < 0.3 and may_rest:
+            terms["hidden"] = twin.hidden = False
+            low = draw.randrange(1, 8)
+            terms["display_low"], terms["display_high"] = Decimal(low), Decimal(low + draw.randrange(0, 6))
+        elif x < 0.35 and twin.kind == "MARKET":
+            terms["to_limit"] = twin.to_limit = True
+        elif x < 0.4 and may_rest:
+            terms["post_only"] = twin.slides = True
+    elif "p" in kinds and x > 0.8 and may_rest:
+        twin.peg = terms["peg"] = draw.choice(("primary", "market", "mid"))
+        twin.offset = draw.randrange(-3, 3)
+        terms["peg_offset"] = twin.offset * Decimal("0.01")
+        if draw.random() < 0.5:
+            twin.cap = twin.price
+        else:
+            terms["limit_price"] = None

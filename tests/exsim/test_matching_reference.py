@@ -6,7 +6,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from exsim_naive import Naive, NaiveOrder
+from exsim_naive import Naive, NaiveOrder, make_special
 from exsim_venue import ACME, Stage
 
 from txtrader.exsim.records import Changes, SelfTrade, Terms
@@ -96,37 +96,6 @@ def play(seed, count, mode="none", kinds="", **options):
         top = venue.top(ACME.id)
         assert kinds or top.bid is None or top.ask is None or top.bid < top.ask, "crossed at rest"
     return stage, known, naive
-
-
-def make_special(draw, kinds, terms, twin):
-    """Make something special of an order, or not."""
-    quantity, is_limit = int(terms["quantity"]), twin.kind == "LIMIT"
-    may_rest = is_limit and twin.tif == "DAY"
-    x = draw.random()
-    if "c" in kinds and x < 0.5:
-        if draw.random() < 0.3:
-            terms["hidden"] = twin.hidden = True
-        if x < 0.12:
-            twin.least = draw.randrange(1, quantity + 1)
-            terms["min_quantity"] = Decimal(twin.least)
-        elif x < 0.2:
-            terms["all_or_none"], twin.least = True, quantity
-        elif x < 0.3 and may_rest:
-            terms["hidden"] = twin.hidden = False
-            low = draw.randrange(1, 8)
-            terms["display_low"], terms["display_high"] = Decimal(low), Decimal(low + draw.randrange(0, 6))
-        elif x < 0.35 and twin.kind == "MARKET":
-            terms["to_limit"] = twin.to_limit = True
-        elif x < 0.4 and may_rest:
-            terms["post_only"] = twin.slides = True
-    elif "p" in kinds and x > 0.8 and may_rest:
-        twin.peg = terms["peg"] = draw.choice(("primary", "market", "mid"))
-        twin.offset = draw.randrange(-3, 3)
-        terms["peg_offset"] = twin.offset * CENT
-        if draw.random() < 0.5:
-            twin.cap = twin.price
-        else:
-            terms["limit_price"] = None
 
 
 MODES = [mode.value for mode in SelfTrade if mode is not SelfTrade.NONE]

@@ -6,10 +6,8 @@ of time and say how many lots each gets.  A rule of one's own is a class like th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
-
-from twisted.logger import Logger
 
 from txtrader.errors import InvalidArgument
 
@@ -103,13 +101,15 @@ def _give_by_time(quantity: int, open_: Sequence[int], given: list[int], turns: 
 
 
 class _Checked:
-    """Somebody else's rule: where it fails, or divides what is not there, the division goes by time, and it is said."""
+    """Somebody else's rule: where it fails, or divides what is not there, the division goes by time, and it is said.
 
-    _log = Logger()
+    `on_fault(name)` is called while the exception is handled.
+    """
 
-    def __init__(self, name: str, rule: Rule) -> None:
+    def __init__(self, name: str, rule: Rule, on_fault: Callable[[str], None]) -> None:
         self._name = name
         self._rule = rule
+        self._on_fault = on_fault
 
     def shares(self, quantity: int, claims: Sequence[Claim]) -> list[int]:
         try:
@@ -117,7 +117,7 @@ class _Checked:
             _check(quantity, claims, given)
         except Exception:  # noqa: BLE001
             # A plug-in's fault must not leave an order half matched.
-            self._log.failure("The matching rule {name} failed; this division goes by time", name=self._name)
+            self._on_fault(self._name)
             given = [0] * len(claims)
             _give_by_time(quantity, [claim.shown for claim in claims], given, range(len(claims)))
         return given
@@ -146,7 +146,7 @@ def rule_names() -> tuple[str, ...]:
     return (PRICE_TIME, *_OWN, *_ADDED)
 
 
-def make_rule(name: str, *, min_allocation: int, top_max: int) -> Any:
+def make_rule(name: str, *, min_allocation: int, top_max: int, on_fault: Callable[[str], None]) -> Any:
     """Make a rule by name; None for price_time.  Raises InvalidArgument for an unknown one."""
     if name == PRICE_TIME:
         return None
@@ -155,4 +155,4 @@ def make_rule(name: str, *, min_allocation: int, top_max: int) -> Any:
         return _OWN[name](**options)
     if name not in _ADDED:
         raise InvalidArgument(f"there is no matching rule {name}; there are {', '.join(rule_names())}", path="matching")
-    return _Checked(name, _ADDED[name](**options))
+    return _Checked(name, _ADDED[name](**options), on_fault)

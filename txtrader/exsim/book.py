@@ -75,6 +75,7 @@ class BookOrder:
 
     __slots__ = (
         "display",
+        "is_special",
         "key",
         "leaves",
         "level",
@@ -87,7 +88,6 @@ class BookOrder:
         "sign",
     )
 
-    is_special: bool = False
     is_hidden: bool = False
     is_asked: bool = False
     may_wait: bool = False
@@ -102,6 +102,7 @@ class BookOrder:
         self.price = price
         self.leaves = quantity
         self.life = RESTS
+        self.is_special = False
         self.reserve = self.display = 0
         self.key: str | None = None
         self.level: Level | None = None
@@ -110,12 +111,9 @@ class BookOrder:
 
 
 class Level:
-    """The orders of one price, oldest first; `shown` is their visible quantity, `total` with the reserves.
+    """The orders of one price, oldest first; `shown` is their visible quantity, `total` with the reserves."""
 
-    `setter` is the order that first set the price, while it keeps its place.
-    """
-
-    __slots__ = ("count", "head", "key", "price", "setter", "shown", "tail", "total")
+    __slots__ = ("count", "head", "key", "price", "shown", "tail", "total")
 
     def __init__(self, key: int, price: int) -> None:
         self.key = key
@@ -123,7 +121,6 @@ class Level:
         self.shown = 0
         self.total = 0
         self.count = 0
-        self.setter: BookOrder | None = None
         self.head: BookOrder | None = None
         self.tail: BookOrder | None = None
 
@@ -150,7 +147,7 @@ class Level:
         order.level = self
         order.prev = tail
         if tail is None:
-            self.head = self.setter = order
+            self.head = order
         else:
             tail.next = order
         self.tail = order
@@ -169,8 +166,6 @@ class Level:
             after.prev = before
             order.next = None
         order.level = None
-        if self.setter is order:
-            self.setter = None
         leaves = order.leaves
         self.shown -= leaves - order.reserve
         self.total -= leaves
@@ -203,7 +198,6 @@ class BookSide:
         level = self.levels.get(key)
         if level is None:
             level = self.levels[key] = Level(key, price)
-            level.setter = order
             keys = self.keys
             if not keys or key > keys[-1]:
                 keys.append(key)
@@ -284,10 +278,11 @@ class Book:
     """Both sides of one instrument, and of its hidden orders.
 
     `specials` counts why orders cannot be matched the short way: resting orders that are special, and whatever else
-    matching adds.
+    matching adds.  While there are any, `setters` has for each level the order that first set its price, if that has
+    kept its place.
     """
 
-    __slots__ = ("asks", "bids", "hidden_asks", "hidden_bids", "specials", "watcher")
+    __slots__ = ("asks", "bids", "hidden_asks", "hidden_bids", "setters", "specials", "watcher")
 
     def __init__(self) -> None:
         self.bids = BookSide(BUY)
@@ -295,6 +290,7 @@ class Book:
         self.hidden_bids = BookSide(BUY)
         self.hidden_asks = BookSide(SELL)
         self.specials = 0
+        self.setters: dict[Level, BookOrder] = {}
         self.watcher: BookWatcher | None = None
 
     def side(self, sign: int) -> BookSide:
@@ -313,18 +309,47 @@ class Book:
         if order.is_special:
             self.specials += 1
         self.side_of(order).add(order, price)
+        level = order.level
+        assert level is not None
+        if level.count == 1:
+            self.setters[level] = order
 
     def remove(self, order: BookOrder) -> None:
         """Take a resting order out."""
         level = order.level
         assert level is not None
-        level.unlink(order)
+        # Level.unlink, written out: every cancel comes here
+        before, after = order.prev, order.next
+        if before is None:
+            level.head = after
+        else:
+            before.next = after
+            order.prev = None
+        if after is None:
+            level.tail = before
+        else:
+            after.prev = before
+            order.next = None
+        order.level = None
+        leaves = order.leaves
+        level.shown -= leaves - order.reserve
+        level.total -= leaves
+        level.count -= 1
         if level.head is None:
             self.side_of(order).drop(level)
-        if order.is_special:
-            self.specials -= 1
+        if self.specials:
+            self._forget(order, level)
         if self.watcher is not None:
             self.watcher.removed(order)
+
+    def _forget(self, order: BookOrder, level: Level) -> None:
+        """Count out an order that has left its level for good."""
+        if order.is_special:
+            self.specials -= 1
+        if not self.specials:
+            self.setters.clear()
+        elif self.setters.get(level) is order:
+            del self.setters[level]
 
     def reduce(self, order: BookOrder, quantity: int) -> None:
         """Take `quantity` lots off a resting order, from the reserve first; its place is kept."""
@@ -352,11 +377,14 @@ class Book:
         order.leaves -= quantity
         if order.leaves:
             level.append(order)
+            if self.setters.get(level) is order and level.count > 1:
+                del self.setters[level]
+            elif level.count == 1:
+                self.setters[level] = order
             return True
         if level.head is None:
             self.side_of(order).drop(level)
-        if order.is_special:
-            self.specials -= 1
+        self._forget(order, level)
         return False
 
     def best_price(self, sign: int) -> int | None:

@@ -381,10 +381,12 @@ class Desk:
         if not order.is_open or order not in market.pegs:
             return
         target = market.pegs.target(order)
-        if target == order.price and (order.level is not None) == (target is not None):
-            return
         if order.level is not None:
+            if target == order.price:
+                return
             market.book.remove(order)
+        elif target is None and order.held == "reference":
+            return
         order.price = target
         self.touch(order)
         self.tape.write("peg", order.id, target)

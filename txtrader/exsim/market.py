@@ -145,6 +145,7 @@ class Market:
             options.matching,
             min_allocation=max(1, int(options.min_allocation / step)),
             top_max=int(options.top_max / step),
+            on_fault=self._say_rule_failed,
         )
         self.options = options
         self.matching.configure(
@@ -152,6 +153,10 @@ class Market:
         )
         self.pegs.has_half_ticks = options.half_ticks
         self.pegs.unsettle()
+
+    def _say_rule_failed(self, name: str) -> None:
+        self.tape.write("rule_failed", self.listing.id, name)
+        self._log.failure("The matching rule {name} failed; this division goes by time", name=name)
 
     def trigger_price(self, sign: int) -> int | None:
         """Return the price (ticks) that elects waiting orders of a side now; None: there is none."""

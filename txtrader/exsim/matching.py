@@ -244,7 +244,7 @@ class Matching:
         """Trade with the orders of one price in shares; what is left then meets the slices that came since."""
         outcome = 0
         while order.leaves:
-            shares = _shares(order, level, rule)
+            shares = _shares(order, level, rule, self.book.setters.get(level))
             if not shares:
                 break
             for resting, quantity in shares:
@@ -321,9 +321,8 @@ class Matching:
             if key is None or key < threshold:
                 break
             for side in (shown, hidden):
-                level = side.levels.get(key)
-                for resting in level or ():
-                    _rest_copy(rehearsal.book, resting, is_setter=level is not None and level.setter is resting)
+                for resting in side.levels.get(key, ()):
+                    _rest_copy(book, rehearsal.book, resting)
             if rehearsal._walk(copy)[1]:
                 break
         return trial.traded >= needed
@@ -347,7 +346,7 @@ class Matching:
 class _Copy(BookOrder):
     """An order that stands for another in a rehearsal."""
 
-    __slots__ = ("is_asked", "is_hidden", "is_special", "least", "may_wait", "promised", "refused_by", "slices")
+    __slots__ = ("is_asked", "is_hidden", "least", "may_wait", "promised", "refused_by", "slices")
 
     def __init__(self, order: BookOrder) -> None:
         super().__init__(order.number, order.sign, order.price, order.leaves)
@@ -380,18 +379,17 @@ class _Trial:
         self.traded += quantity
 
 
-def _rest_copy(book: Book, order: BookOrder, *, is_setter: bool) -> None:
-    """Rest a copy of an order, with the slice that it shows now."""
+def _rest_copy(book: Book, stage: Book, order: BookOrder) -> None:
+    """Rest a copy of an order of a book in another one, with the slice that it shows now."""
     copy = _Copy(order)
     slices, copy.slices = copy.slices, None
     display, copy.display = copy.display, order.leaves - order.reserve
-    assert order.price is not None
-    book.add(copy, order.price)
+    assert order.price is not None and order.level is not None
+    stage.add(copy, order.price)
     copy.slices, copy.display = slices, display
-    level = copy.level
-    assert level is not None
-    if level.setter is copy and not is_setter:
-        level.setter = None
+    assert copy.level is not None
+    if stage.setters.get(copy.level) is copy and book.setters.get(order.level) is not order:
+        del stage.setters[copy.level]
 
 
 def _next_key(first: list[int], second: list[int], below: int | None) -> int | None:
@@ -419,11 +417,11 @@ def _may_meet(order: BookOrder, resting: BookOrder) -> bool:
     return True
 
 
-def _shares(order: BookOrder, level: Level, rule: Rule) -> list[tuple[BookOrder, int]]:
+def _shares(order: BookOrder, level: Level, rule: Rule, setter: BookOrder | None) -> list[tuple[BookOrder, int]]:
     """Divide an incoming order among a level's; where one would get less than its minimum, anew without it."""
     found = [resting for resting in level if _may_meet(order, resting)]
     while found:
-        claims = [Claim(resting.number, resting.leaves - resting.reserve, resting is level.setter) for resting in found]
+        claims = [Claim(resting.number, resting.leaves - resting.reserve, resting is setter) for resting in found]
         shares = rule.shares(order.leaves, claims)
         for resting, share in zip(found, shares, strict=True):
             if 0 < share < min(resting.least, resting.leaves):

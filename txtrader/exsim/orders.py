@@ -50,7 +50,6 @@ class Order(BookOrder):
         "id",
         "is_asked",
         "is_hidden",
-        "is_special",
         "last_price",
         "least",
         "listing",
@@ -92,7 +91,7 @@ class Order(BookOrder):
         self.commission = ZERO
         self.status = OrderStatus.PENDING_NEW
         self.held = ""
-        self.is_special = self.is_hidden = self.is_asked = False
+        self.is_hidden = self.is_asked = False
         self.least = self.place = self.promised = 0
         self.slices: RandomSlices | None = None
         self.refused_by: tuple[int, ...] = ()
