@@ -32,6 +32,7 @@ def test_a_hidden_order_is_nowhere_but_in_its_print():
     (trade,) = eye.of("print")
     assert (trade.price, trade.size, trade.conditions) == (D("100.00"), 4, ("hidden",))
     assert stage.book() == ([], []) and eye.of("top") == [] and hidden.remaining == 6
+    assert stage.venue.last_print(ACME.id) == trade
 
 
 def test_a_hidden_order_stands_behind_all_that_is_shown_at_its_price():

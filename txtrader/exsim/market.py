@@ -85,7 +85,8 @@ class Market:
         self.shown: ShownOrders | None = None  # while somebody watches the orders
         self._shown: ShownOrders | None = None
         self._places = 0
-        self._conditions: tuple[str, ...] = ()
+        self._manner: tuple[str, ...] = ()  # of what trades at present
+        self._conditions: tuple[str, ...] = ()  # of the last print
         self._on_less = on_less
         self._on_ask = on_ask
         self._reference = reference
@@ -199,6 +200,7 @@ class Market:
         now = self._now_ns()
         self._take_price(price, now)
         self.prints.append((now, price, 0, 1, self._number))
+        self._conditions = ()
         self.tape.write("value", self.listing.id, self._number, price)
         self._tell_print(now, price, 0, 1)
 
@@ -230,9 +232,9 @@ class Market:
                 refreshed.append(order)
         if self.shown is not None:
             self.shown.executed(younger, lots, price, self._number + 1)
-        self._conditions = conditions
+        self._manner = conditions
         self.executed(younger, older, price, lots)
-        self._conditions = ()
+        self._manner = ()
         for order in refreshed:
             self.rested(order)
 
@@ -264,12 +266,8 @@ class Market:
             self.house_lots += lots
             self.house_flow -= lots * price
             self.house_was_hit = True
-        if resting.is_hidden:
-            self._conditions = (*self._conditions, "hidden")
-            self._tell_print(now, price, quantity, sign)
-            self._conditions = self._conditions[:-1]
-        else:
-            self._tell_print(now, price, quantity, sign)
+        self._conditions = (*self._manner, "hidden") if resting.is_hidden else self._manner
+        self._tell_print(now, price, quantity, sign)
 
     def rested(self, order: Any) -> None:
         self._places += 1
