@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from exsim_venue import ACME, A, Eye, Stage
+from exsim_venue import ACME, A, B, Eye, Stage
 
 from txtrader.exsim.records import Changes, Reason
+from txtrader.exsim.slices import RandomSlices
 from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
 D = Decimal
@@ -171,6 +172,13 @@ def test_slices_are_drawn_between_two_bounds_and_the_same_with_the_same_seed():
     assert first == sizes(7) != sizes(8)
 
 
+def test_a_copy_draws_what_the_original_will():
+    slices = RandomSlices(1, 1_000, "name")
+    slices.draw()
+    copy = slices.copy()
+    assert [copy.draw() for _ in range(5)] == [slices.draw() for _ in range(5)]
+
+
 # -- market to limit
 
 
@@ -239,6 +247,15 @@ def test_a_reduce_only_stop_is_cut_again_when_it_is_elected():
     stage.sell(2, "98.00", account=A, owner="a")  # closes a part, and elects
     assert (stop.status, stop.filled) == (FILLED, 4)
     assert stage.venue.holdings(A)[0].quantity == 0
+
+
+def test_a_stop_whose_position_was_taken_back_closes_nothing():
+    stage = Stage()
+    long(stage, 6)
+    stop = stage.sell(6, account=A, owner="a", type=OrderType.STOP, stop_price=D("99.00"), reduce_only=True)
+    stage.venue.bust(stage.venue.fills(owner="a")[0].exec_id)
+    stage.buy(9, "99.00", account=B, owner="b"), stage.sell(1, "99.00")
+    assert (stop.status, stop.end.reason, stop.filled) == (CANCELED, Reason.NOTHING_TO_CLOSE, 0)
 
 
 def test_a_reduce_only_child_waits_for_the_position_that_its_parent_opens():

@@ -35,6 +35,7 @@ from txtrader.exsim.links import Links
 from txtrader.exsim.market import Market
 from txtrader.exsim.options import PostOnly, StopOnEntry
 from txtrader.exsim.orders import Order
+from txtrader.exsim.pegs import Repricing
 from txtrader.exsim.records import Listing, Phase, Reason, Refusal, Terms
 from txtrader.exsim.reducing import Reducing
 from txtrader.exsim.slices import RandomSlices
@@ -94,7 +95,8 @@ class Desk:
         self.orders: dict[int, Order] = {}
         self.live: dict[int, Order] = {}
         self._done: deque[int] = deque()
-        self.turns = Turns(self._elect, self._move_pegs, on_idle)
+        self.repricing = Repricing(self)
+        self.turns = Turns(self._elect, self.repricing.look, on_idle)
         self.executions = Executions(exec_prefix, now_ns, accounts, tell, tape)
 
     # -- in
@@ -346,7 +348,7 @@ class Desk:
             self.tape.write("slide", order.id, order.price)
         if terms.peg:
             market.pegs.add(order)
-            self._move_peg(market, order)
+            self.repricing.move(market, order)
         else:
             self.work(market, order)
 
@@ -362,39 +364,6 @@ class Desk:
                 self.end(order, OrderStatus.CANCELED, _NOTHING_THERE)
                 return
         market.matching.enter(order)
-
-    def _move_pegs(self, market: Market) -> None:
-        """Let each pegged order that has another price than it should move in a turn of its own."""
-        pegs = market.pegs
-        if pegs.is_moving:
-            return
-        due = pegs.due()
-        if not due:
-            return
-        pegs.is_moving = True
-        for order in due:
-            self.turns.then(market, partial(self._move_peg, market, order))
-        self.turns.then(market, partial(setattr, pegs, "is_moving", False))
-
-    def _move_peg(self, market: Market, order: Order) -> None:
-        """Give a pegged order the price that it should have, or park it where there is none."""
-        if not order.is_open or order not in market.pegs:
-            return
-        target = market.pegs.target(order)
-        if order.level is not None:
-            if target == order.price:
-                return
-            market.book.remove(order)
-        elif target is None and order.held == "reference":
-            return
-        order.price = target
-        self.touch(order)
-        self.tape.write("peg", order.id, target)
-        if target is None:
-            order.held = "reference"
-        else:
-            order.held = ""
-            self.work(market, order)
 
     def _elect(self, market: Market, order: Order) -> None:
         if not order.is_open or order.held != "trigger":

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from txtrader.exsim.allocation import Claim, Rule
 from txtrader.exsim.book import ALL_AT_ONCE, RESTS, Book, BookOrder, Level
 from txtrader.exsim.records import Reason, SelfTrade
+from txtrader.exsim.rehearsal import Copy, Trial, rest_copy
 
 __all__ = ["ANY_PRICE", "MatchSink", "Matching"]
 
@@ -312,9 +313,9 @@ class Matching:
         book = self.book
         shown, hidden = book.side(-order.sign), book.hidden(-order.sign)
         threshold = ANY_PRICE if order.price is None else -order.sign * order.price
-        trial = _Trial()
+        trial = Trial()
         rehearsal = Matching(Book(), trial, self_trade=self.self_trade, rule=self.rule)
-        copy = _Copy(order)
+        copy = Copy(order)
         key: int | None = None
         while copy.leaves and trial.traded < needed:
             key = _next_key(shown.keys, hidden.keys, key)
@@ -322,7 +323,7 @@ class Matching:
                 break
             for side in (shown, hidden):
                 for resting in side.levels.get(key, ()):
-                    _rest_copy(book, rehearsal.book, resting)
+                    rest_copy(book, rehearsal.book, resting)
             if rehearsal._walk(copy)[1]:
                 break
         return trial.traded >= needed
@@ -338,58 +339,9 @@ class Matching:
             return True
         order = BookOrder(0, sign, price, lots)
         order.life = RESTS
-        copy = _Copy(order)
+        copy = Copy(order)
         copy.least, copy.may_wait = least, True
         return self.reaches(copy, max(1, min(least, lots)))
-
-
-class _Copy(BookOrder):
-    """An order that stands for another in a rehearsal."""
-
-    __slots__ = ("is_asked", "is_hidden", "least", "may_wait", "promised", "refused_by", "slices")
-
-    def __init__(self, order: BookOrder) -> None:
-        super().__init__(order.number, order.sign, order.price, order.leaves)
-        self.life, self.key, self.display = order.life, order.key, order.display
-        self.is_special, self.is_hidden, self.is_asked = order.is_special, order.is_hidden, order.is_asked
-        self.least, self.promised = order.least, order.promised
-        self.may_wait, self.refused_by = order.may_wait, order.refused_by
-        self.slices = None if order.slices is None else order.slices.copy()
-
-
-class _Trial:
-    """Counts what a rehearsal trades."""
-
-    def __init__(self) -> None:
-        self.traded = 0
-
-    def executed(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
-        self.traded += quantity
-
-    def rested(self, order: Any) -> None:
-        """Nobody looks."""
-
-    def dropped(self, order: Any, reason: Reason) -> None:
-        """Nobody looks."""
-
-    def lessened(self, order: Any, lots: int) -> None:
-        """Nobody looks."""
-
-    def asked(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
-        self.traded += quantity
-
-
-def _rest_copy(book: Book, stage: Book, order: BookOrder) -> None:
-    """Rest a copy of an order of a book in another one, with the slice that it shows now."""
-    copy = _Copy(order)
-    slices, copy.slices = copy.slices, None
-    display, copy.display = copy.display, order.leaves - order.reserve
-    assert order.price is not None and order.level is not None
-    stage.add(copy, order.price)
-    copy.slices, copy.display = slices, display
-    assert copy.level is not None
-    if stage.setters.get(copy.level) is copy and book.setters.get(order.level) is not order:
-        del stage.setters[copy.level]
 
 
 def _next_key(first: list[int], second: list[int], below: int | None) -> int | None:

@@ -6,12 +6,19 @@ the book, and has no place.  A new price is a new place in the queue; who has wa
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 from txtrader.exsim.book import Book, half
 from txtrader.exsim.entry import to_ticks
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Listing
 
-__all__ = ["Pegs"]
+if TYPE_CHECKING:
+    from txtrader.exsim.desk import Desk
+    from txtrader.exsim.market import Market
+
+__all__ = ["Pegs", "Repricing"]
 
 _References = tuple[int | None, int | None]
 
@@ -107,3 +114,43 @@ class Pegs:
         if grid == 1:
             return price
         return price // grid * grid if sign > 0 else -(-price // grid) * grid
+
+
+class Repricing:
+    """Move the desk's pegged orders after each message, each in a turn of its own."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def look(self, market: Market) -> None:
+        """Plan the moves of those that have another price than they should; one round at a time."""
+        pegs, turns = market.pegs, self._desk.turns
+        if pegs.is_moving:
+            return
+        due = pegs.due()
+        if not due:
+            return
+        pegs.is_moving = True
+        for order in due:
+            turns.then(market, partial(self.move, market, order))
+        turns.then(market, partial(setattr, pegs, "is_moving", False))
+
+    def move(self, market: Market, order: Order) -> None:
+        """Give an order the price that it should have, at the end of that queue, or park it where there is none."""
+        if not order.is_open or order not in market.pegs:
+            return
+        target = market.pegs.target(order)
+        if order.level is not None:
+            if target == order.price:
+                return
+            market.book.remove(order)
+        elif target is None and order.held == "reference":
+            return
+        order.price = target
+        self._desk.touch(order)
+        self._desk.tape.write("peg", order.id, target)
+        if target is None:
+            order.held = "reference"
+        else:
+            order.held = ""
+            self._desk.work(market, order)

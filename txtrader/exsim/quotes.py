@@ -1,8 +1,7 @@
-"""Quotes: two-sided interest of one owner, posted and replaced in one step, and asked before it trades if it wants.
+"""Quotes: two-sided interest of one owner, posted and replaced in one step.
 
-A quote's sides are orders of its owner, with limits and an end.  With `last_look` an order that meets one becomes a
-*request*: it waits, off the book, until the owner accepts or refuses or the time is over.  Refused, it goes on as if
-this quote were not there.  Orders that must have their quantity at once, and the house's, pass such quotes over.
+A quote's sides are orders of its owner, with limits and an end.  With `last_look` its owner is asked before they trade:
+see `last_look`.
 """
 
 from __future__ import annotations
@@ -12,23 +11,21 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-
 from txtrader.errors import InvalidArgument, NotFound
 from txtrader.exsim.amend import Amendments
 from txtrader.exsim.desk import Desk
-from txtrader.exsim.entry import check_terms, exact_ticks, to_lots
-from txtrader.exsim.errors import AlreadyExists, WrongState
+from txtrader.exsim.entry import check_terms, to_lots
+from txtrader.exsim.errors import AlreadyExists
+from txtrader.exsim.last_look import LastLook
 from txtrader.exsim.market import Market
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import Changes, LookRequest, Reason, Refusal, Terms
+from txtrader.exsim.records import Changes, Reason, Refusal, Terms
 from txtrader.model.order import OrderStatus, OrderType, Side, TimeInForce
 
 __all__ = ["QUOTE_PROPERTIES", "Quote", "Quotes"]
 
 QUOTE_PROPERTIES = ("bid_price", "bid_quantity", "offer_price", "offer_quantity", "expire_time", "last_look")
 
-_SECOND = 1_000_000_000
 _WITHDRAWN = Refusal(Reason.USER, "the quote was withdrawn")
 _CROSSED = Refusal(Reason.PRICE, "the quote's bid is not below its offer")
 _EMPTY = Refusal(Reason.QUANTITY, "the quote has neither a bid nor an offer")
@@ -73,34 +70,18 @@ class Quote:
         return (price, quantity) if price is not None and quantity else None
 
 
-class _Request:
-    """One order that waits for the answer of a quote's owner."""
-
-    def __init__(self, facts: LookRequest, taker: Order, resting: Order, lots: int) -> None:
-        self.facts = facts
-        self.taker = taker
-        self.resting = resting
-        self.lots = lots
-        self.timer: IDelayedCall | None = None
-
-
 class Quotes:
-    """All quotes of a venue, by name, and the requests that wait for their owners.
+    """All quotes of a venue, by name.
 
     Raises errors of the house for what names nothing or comes at the wrong time; what the venue's rules refuse comes
     back as a `Refusal`.
     """
 
-    def __init__(self, desk: Desk, amendments: Amendments, clock: IReactorTime) -> None:
+    def __init__(self, desk: Desk, amendments: Amendments, last_look: LastLook) -> None:
         self._desk = desk
         self._amendments = amendments
-        self._clock = clock
+        self._last_look = last_look
         self._quotes: dict[str, Quote] = {}
-        self._requests: dict[int, _Request] = {}
-        self._last_request = 0
-        desk.on_taken_out = self._taken_out
-
-    # -- quotes
 
     def create(self, name: str, owner: str, account: str, listing_id: int, properties: Mapping[str, Any]) -> Quote:
         """Make a draft; a quote of that name there is AlreadyExists."""
@@ -166,6 +147,12 @@ class Quotes:
         """Withdraw a quote and forget it."""
         self.withdraw(name)
         del self._quotes[name]
+
+    def answer(self, name: str, number: int, *, accept: bool, quantity: Decimal | None, price: Decimal | None) -> None:
+        """Answer a request that a last-look quote has; see `LastLook.answer`."""
+        if not self._last_look.asks(number, self.get(name).sides.values()):
+            raise NotFound(f"quote {name} has no request {number}", path="request")
+        self._last_look.answer(number, accept=accept, quantity=quantity, price=price)
 
     def _submit(self, quote: Quote, market: Market) -> Refusal | None:
         terms = {side: self._terms(quote, side) for side in (Side.BUY, Side.SELL)}
@@ -263,117 +250,6 @@ class Quotes:
             if order is not None and order.is_open:
                 self._desk.take_out(order)
                 self._desk.end(order, OrderStatus.CANCELED, _WITHDRAWN)
-
-    # -- last look
-
-    def asked(self, taker: Order, resting: Order, price: int, lots: int) -> None:
-        """Take in that an order has met a last-look quote: it waits, and the quote's owner is asked."""
-        desk = self._desk
-        market = desk.market_of(resting.listing.id)
-        assert market is not None
-        self._last_request += 1
-        timeout = market.options.last_look_timeout
-        facts = LookRequest(
-            number=self._last_request,
-            quote_order_id=resting.id,
-            listing_id=resting.listing.id,
-            side=taker.side,
-            price=market.price(price),
-            quantity=market.size(lots),
-            expire_time=desk.now_ns() + int(timeout * _SECOND),
-        )
-        taker.held = "answer"
-        resting.promised += lots
-        request = self._requests[facts.number] = _Request(facts, taker, resting, lots)
-        request.timer = self._clock.callLater(float(timeout), self._time_is_over, facts.number)
-        desk.tape.write("look", facts.number, taker.id, resting.id, price, lots)
-        desk.tell("look_requested", resting, facts)
-
-    def requests(self) -> list[LookRequest]:
-        """Return the requests that wait for an answer, oldest first."""
-        return [request.facts for request in self._requests.values()]
-
-    def answer(self, name: str, number: int, *, accept: bool, quantity: Decimal | None, price: Decimal | None) -> None:
-        """Answer a request of a quote; accepted, it trades (all and at the quote's price by default)."""
-        quote = self.get(name)
-        request = self._requests.get(number)
-        if request is None or request.resting not in quote.sides.values():
-            raise NotFound(f"quote {name} has no request {number}", path="request")
-        taker, listing = request.taker, request.resting.listing
-        market = self._desk.market_of(listing.id)
-        assert market is not None
-        if accept and (refusal := self._desk.check_phase(market)) is not None:
-            raise WrongState(refusal.text)
-        if self._desk.turns.is_busy:
-            raise WrongState("a message is being processed")
-        lots, ticks = request.lots, request.resting.price
-        if quantity is not None:
-            if not quantity.is_finite() or quantity <= 0 or quantity % listing.step or quantity > lots * listing.step:
-                raise InvalidArgument(f"{quantity} is not a part of {request.facts.quantity}", path="quantity")
-            lots = to_lots(quantity, listing)
-        if price is not None:
-            if not price.is_finite() or price % listing.tick:
-                raise InvalidArgument(f"{price} is not a multiple of {listing.tick}", path="price")
-            ticks = exact_ticks(price, listing)
-        assert ticks is not None
-        if taker.price is not None and taker.sign * (ticks - taker.price) > 0:
-            raise InvalidArgument(f"the taker's limit is {taker.limit_price}", path="price")
-        self._desk.tape.write("look_answer", number, accept, lots, ticks)
-        self._desk.turns.run(market, partial(self._answer, request, market, lots if accept else 0, ticks))
-
-    def _time_is_over(self, number: int) -> None:
-        request = self._requests[number]
-        request.timer = None
-        market = self._desk.market_of(request.resting.listing.id)
-        assert market is not None
-        self._desk.turns.run(market, partial(self._give_up, number, market))
-
-    def _give_up(self, number: int, market: Market) -> None:
-        request = self._requests.get(number)  # an answer may have come in the same moment
-        if request is not None:
-            self._desk.tape.write("look_timeout", number)
-            self._answer(request, market, 0, 0)
-
-    def _answer(self, request: _Request, market: Market, lots: int, ticks: int) -> None:
-        """Let a request trade some lots, none if it is refused, and the taker's order go on with the rest."""
-        if request.facts.number not in self._requests:
-            return
-        self._close(request)
-        taker, resting = request.taker, request.resting
-        lots = min(lots, resting.leaves) if resting.level is not None else 0  # somebody may have matched it by hand
-        if lots:
-            market.match(taker, resting, ticks, lots)
-        if taker.is_open:
-            if lots < request.lots:
-                taker.refused_by = (*taker.refused_by, resting.number)
-            taker.held = ""
-            self._desk.work(market, taker)
-
-    def _close(self, request: _Request) -> None:
-        del self._requests[request.facts.number]
-        request.resting.promised -= request.lots
-        if request.timer is not None:
-            request.timer.cancel()
-            request.timer = None
-
-    def _taken_out(self, order: Order) -> None:
-        """Take in that a quote's side, or an order that waits for an answer, is taken out of the market."""
-        for request in list(self._requests.values()):
-            if request.taker is order:
-                self._close(request)
-                order.held = ""
-                self._desk.tell("look_withdrawn", request.resting, request.facts)
-            elif request.resting is order:
-                market = self._desk.market_of(order.listing.id)
-                assert market is not None
-                self._desk.turns.then(market, partial(self._answer, request, market, 0, 0))
-
-    def stop(self) -> None:
-        """Leave no timer behind."""
-        for request in self._requests.values():
-            if request.timer is not None:
-                request.timer.cancel()
-                request.timer = None
 
 
 def _check_property(key: str, value: Any) -> None:

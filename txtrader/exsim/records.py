@@ -131,7 +131,6 @@ class Reason(StrEnum):
     NOTHING_TO_CLOSE = "nothing-to-close"  # reduce-only, and the account's position is closed
     TRIGGER_REACHED = "trigger-reached"  # the book refuses stops that would be elected at once
     BELOW_FILLED = "below-filled"  # a replace to less than is done already, where that is refused
-    LAST_LOOK = "last-look"  # the owner of the quote that it met said no, or nothing
     VENUE = "venue"  # decided by the venue's operator or a scripted fault
 
 

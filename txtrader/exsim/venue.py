@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from txtrader.exsim.accounts import Account, Rates
 from txtrader.exsim.amend import Amendments
+from txtrader.exsim.book_controls import BookControls
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
 from txtrader.exsim.desk import Desk
@@ -22,6 +23,7 @@ from txtrader.exsim.entry import check_terms, to_lots
 from txtrader.exsim.floor import Floor
 from txtrader.exsim.house import ACTIVITIES, Activity
 from txtrader.exsim.instruments import InstrumentMaster
+from txtrader.exsim.last_look import LastLook
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.market import Watch
 from txtrader.exsim.matchmaking import Matchmaking
@@ -29,8 +31,7 @@ from txtrader.exsim.memory import Memory
 from txtrader.exsim.options import BookOptions, changed
 from txtrader.exsim.orders import Order
 from txtrader.exsim.participants import Participants, Session
-from txtrader.exsim.public import PublicData
-from txtrader.exsim.quotes import Quote, Quotes
+from txtrader.exsim.quotes import Quotes
 from txtrader.exsim.records import (
     AccountFigures,
     Changes,
@@ -39,7 +40,6 @@ from txtrader.exsim.records import (
     Fill,
     Holding,
     Listing,
-    LookRequest,
     Phase,
     ProfitAndLoss,
     Reason,
@@ -56,7 +56,7 @@ __all__ = ["Session", "Venue", "Watch"]
 ZERO = Decimal(0)
 
 
-class Venue(PublicData):
+class Venue(BookControls):
     """See the module.
 
     `clock` is the reactor or a `task.Clock`; `now_ns` the wall in integer nanoseconds UTC.  `recipes` says how each
@@ -103,7 +103,7 @@ class Venue(PublicData):
             seed=seed,
             activity=Activity(rate),
             options=changed(BookOptions(), book_options),
-            on_ask=lambda *facts: self._quotes.asked(*facts),
+            on_ask=lambda *facts: self._last_look.asked(*facts),
             on_less=lambda order, lots: self._desk.lessened(order, lots),
             has_house=has_house,
             on_fill=lambda *facts: self._desk.filled(*facts),
@@ -127,7 +127,8 @@ class Venue(PublicData):
         )
         self._amendments = Amendments(self._desk)
         self._matchmaking = Matchmaking(self._desk)
-        self._quotes = Quotes(self._desk, self._amendments, clock)
+        self._last_look = LastLook(self._desk, clock)
+        self._quotes = Quotes(self._desk, self._amendments, self._last_look)
         self.memory: Memory | None = None
         if state_path is not None:
             self.memory = Memory(state_path, now_ns)
@@ -146,7 +147,7 @@ class Venue(PublicData):
         """End: no timer is left on the clock; books and accounts can still be read."""
         self._floor.stop()
         self._desk.stop()
-        self._quotes.stop()
+        self._last_look.stop()
         self.tape.write("stop")
         self.tape.flush()
         if self.memory is not None:
@@ -338,87 +339,6 @@ class Venue(PublicData):
         market = self._market(order.listing.id)
         lots, orders = market.book.side(order.sign).quantity_ahead(order)
         return market.size(lots), orders
-
-    # -- how a book matches
-
-    def book_options(self, listing_id: int) -> BookOptions:
-        """Return the options of a book."""
-        return self._market(listing_id).options
-
-    def set_book_option(self, listing_id: int, name: str, value: Any) -> tuple[Any, Any]:
-        """Change one option of a book (`options.BOOK_OPTIONS`); return the old and the new value.
-
-        Raises InvalidArgument.  Where `auto_match` is switched on again, what crosses meanwhile trades.
-        """
-        market = self._market(listing_id)
-        old = market.options
-        new = changed(old, {name: value})
-        if new != old:
-            self._matchmaking.set_options(market, new)
-        return getattr(old, name), getattr(new, name)
-
-    def match_orders(
-        self,
-        order_a: int,
-        order_b: int,
-        quantity: Decimal | None = None,
-        price: Decimal | None = None,
-        *,
-        force: bool = False,
-    ) -> tuple[str, str]:
-        """Execute two live orders of opposite sides against each other; return the execution ids of a and b.
-
-        Their places in the queue do not matter.  By default the smaller open quantity trades, at the price of the
-        order that was in the book first.  A limit is never violated, and a book that does not trade left alone, unless
-        `force`.  Raises NotFound, InvalidArgument, and WrongState for orders that are done, wait, are of one side or
-        of two books.
-        """
-        return self._matchmaking.match(order_a, order_b, quantity, price, force=force)
-
-    # -- quotes
-
-    def create_quote(self, name: str, owner: str, listing_id: int, account: str, **properties: Any) -> Quote:
-        """Make a quote, a draft until it is submitted; `properties` are `quotes.QUOTE_PROPERTIES`."""
-        return self._quotes.create(name, owner, account, listing_id, properties)
-
-    def quote(self, name: str) -> Quote:
-        """Return a quote; NotFound if there is none of that name."""
-        return self._quotes.get(name)
-
-    def quotes(self) -> list[Quote]:
-        """List all quotes, oldest first."""
-        return self._quotes.all()
-
-    def set_quote_property(self, name: str, key: str, value: Any) -> tuple[Any, Any]:
-        """Set what counts from the next submit on; return the old and the new value."""
-        return self._quotes.set(name, key, value)
-
-    def submit_quote(self, name: str) -> Refusal | None:
-        """Post a quote, or replace the live one in one step; `Quote.bid` and `offer` are then the orders."""
-        return self._quotes.submit(name)
-
-    def withdraw_quote(self, name: str) -> None:
-        """Take a quote's orders away; it can be submitted again."""
-        self._quotes.withdraw(name)
-
-    def delete_quote(self, name: str) -> None:
-        """Withdraw a quote and forget its name."""
-        self._quotes.delete(name)
-
-    def quote_requests(self) -> list[LookRequest]:
-        """List the orders that wait for the owner of a last-look quote."""
-        return self._quotes.requests()
-
-    def answer_quote_request(
-        self,
-        name: str,
-        request: int,
-        accept: bool,
-        quantity: Decimal | None = None,
-        price: Decimal | None = None,
-    ) -> None:
-        """Accept or refuse what has met a last-look quote; a price must respect the taker's limit."""
-        self._quotes.answer(name, request, accept=accept, quantity=quantity, price=price)
 
     # -- the venue's own decisions: scripted faults
 
