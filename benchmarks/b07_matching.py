@@ -40,6 +40,9 @@ class _Sink:
     def lessened(self, order: BookOrder, lots: int, apart: Apart | None = None) -> None:
         self.events.append((order.number, lots))
 
+    def asked(self, aggressor: BookOrder, resting: BookOrder, price: int, quantity: int) -> None:
+        self.events.append((aggressor.number, resting.number, price))
+
 
 def ours(flow: Flow) -> tuple[float, Totals]:
     sink = _Sink()

@@ -80,6 +80,9 @@ class _Trader:
     def lessened(self, order: BookOrder, lots: int, apart: Any = None) -> None:
         raise Void("nothing is lessened here")
 
+    def asked(self, aggressor: BookOrder, resting: BookOrder, price: int, quantity: int) -> None:
+        raise Void("nobody is asked here")
+
 
 class _Session:
     """A timer that comes round, as heartbeats do."""

@@ -107,3 +107,32 @@ def test_a_group_never_fills_twice_in_one_message():
     stage.buy(5, "100.50", account=B, owner="b")
     stage.buy(10, "101.00", account=B, owner="b")  # fills the limit, and touches what waits in the same instant
     assert (limit.status, stop.status, stop.filled) == (FILLED, CANCELED, 0)
+
+
+def test_a_child_may_work_from_the_first_part_of_its_parent_on():
+    stage = Stage()
+    parent, first, last = stage.venue.submit_all(
+        "a",
+        [
+            stage.terms("BUY", 10, "100.00"),
+            stage.terms("SELL", 10, "105.00", parent_id=-1, after_first=True, oca_group="x", oca_type=1),
+            stage.terms("SELL", 10, "106.00", parent_id=-1, oca_group="y", oca_type=1),
+        ],
+    )
+    stage.sell(1, "100.00")
+    assert (first.held, first.rests, last.held) == ("", True, "parent")
+    late = stage.sell(1, "107.00", account=A, owner="a", parent_id=parent.id, after_first=True)
+    assert late.rests, "the first part is there already"
+    stage.venue.cancel("a", parent.id)
+    assert (first.is_open, last.end.reason) == (True, Reason.PARENT), "what works already works on"
+
+
+def test_a_group_may_reduce_its_others_by_the_same_quantity():
+    stage = Stage()
+    one, other = (stage.sell(10, price, account=A, owner="a", oca_group="g", oca_type=4) for price in ("105", "106"))
+    third = stage.sell(4, "107", account=A, owner="a", oca_group="g", oca_type=4)
+    stage.buy(3, "105", account=B, owner="b")
+    assert (one.remaining, other.remaining, third.remaining) == (7, 7, 1)
+    assert stage.ear.names("order_restated") == ["order_restated"] * 2
+    stage.buy(7, "105", account=B, owner="b")
+    assert (one.status, other.status, third.status, third.end.reason) == (FILLED, CANCELED, CANCELED, Reason.GROUP)

@@ -10,16 +10,29 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from txtrader.exsim.desk import Desk, set_life
-from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, to_lots, to_ticks, would_trade
+from txtrader.exsim.desk import Desk
+from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, is_too_keen, least_of, to_lots, to_ticks
+from txtrader.exsim.options import ReplaceBelowFilled
 from txtrader.exsim.orders import Order
 from txtrader.exsim.phases import may_cancel, may_replace
 from txtrader.exsim.records import Changes, Phase, Reason, Refusal, Terms
-from txtrader.model.order import OrderStatus
+from txtrader.model.order import OrderStatus, TimeInForce
 
 __all__ = ["Amendments"]
 
 _TRIGGER_TERMS = ("stop_price", "trail_amount", "trail_percent")
+_PLACE_TERMS = (
+    "limit_price",
+    "hidden",
+    "min_quantity",
+    "all_or_none",
+    "display_quantity",
+    "display_low",
+    "display_high",
+    "peg",
+    "peg_offset",
+)
+"""What an order loses its place by, when it changes."""
 
 
 class Amendments:
@@ -67,7 +80,7 @@ class Amendments:
     def replace(self, owner: str | None, order_id: int, changes: Changes) -> Refusal | None:
         """Change an order of `owner` (None: of anybody); refused, it stays as it was."""
         self._desk.tape.write("replace", owner, order_id, changes.quantity, changes.limit_price, changes.stop_price)
-        return self._run(owner, order_id, lambda order: self._replace(order, changes), "replace_rejected")
+        return self._run(owner, order_id, lambda order: self.replace_now(order, changes), "replace_rejected")
 
     def exchange(self, owner: str, order_id: int, terms: Terms, accounts: Sequence[str]) -> Refusal | None:
         """Put a new order in the place of one of `owner`; where it is refused the old one is canceled as well.
@@ -119,7 +132,8 @@ class Amendments:
         desk.turns.run(desk.market_of(order.listing.id) if is_public else None, process)
         return answer[0] if answer else None
 
-    def _replace(self, order: Order, changes: Changes) -> Refusal | None:
+    def replace_now(self, order: Order, changes: Changes) -> Refusal | None:
+        """Change a live order within the present turn."""
         desk = self._desk
         given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
         extra = given.pop("extra", order.extra)
@@ -132,24 +146,29 @@ class Amendments:
         market = desk.market_of(order.listing.id)
         assert market is not None
         is_working = order.held == "" and market.phase is Phase.CONTINUOUS
-        if refusal is None and is_working and would_trade(market, terms, order.listing):
+        if refusal is None and is_working and is_too_keen(market, terms, order.listing):
             refusal = WOULD_TRADE
+        leaves = lots - order.filled_lots
+        if refusal is None and leaves <= 0:
+            refusal = self._check_below_filled(order)
         if refusal is not None:
             return refusal
         old = order.terms
+        keeps_place = (
+            order.level is not None
+            and 0 < leaves <= order.leaves
+            and all(getattr(old, name) == getattr(terms, name) for name in _PLACE_TERMS)
+            and terms.tif not in (TimeInForce.IOC, TimeInForce.FOK)
+        )
+        if not keeps_place:
+            desk.take_out(order)
         order.terms, order.extra = terms, extra
-        set_life(order)
         if terms.tif is not old.tif or terms.expire_time != old.expire_time:
             desk.set_expiry(order)
-        leaves = lots - order.filled_lots
         if leaves <= 0:
             self._fill_as_it_is(order)
-        elif (
-            order.level is not None
-            and old.limit_price == terms.limit_price
-            and leaves <= order.leaves
-            and not order.life
-        ):
+        elif keeps_place:
+            order.least = least_of(terms, order.listing)
             if leaves < order.leaves:
                 desk.resize(order, leaves)
             self._told(order)
@@ -177,25 +196,31 @@ class Amendments:
             return None
         return self._desk.accounts[order.account].check_margin(order.listing, more, order.sign)
 
+    def _check_below_filled(self, order: Order) -> Refusal | None:
+        market = self._desk.market_of(order.listing.id)
+        assert market is not None
+        if market.options.replace_below_filled is ReplaceBelowFilled.FILL:
+            return None
+        return Refusal(Reason.BELOW_FILLED, f"order {order.id} has traded {order.filled} already")
+
     def _fill_as_it_is(self, order: Order) -> None:
         desk = self._desk
-        desk.take_out(order)
         desk.count_open(order, -order.leaves)
         order.lots, order.leaves, order.status = order.filled_lots, 0, OrderStatus.FILLED
         desk.forget(order)
         self._told(order)
-        desk.links.parent_filled(order)
+        desk.links.parent_filled(order, is_complete=True)
 
     def _enter_anew(self, order: Order, old: Terms, lots: int, leaves: int) -> None:
         desk = self._desk
         terms = order.terms
-        desk.take_out(order)
+        desk.set_up(order)
         desk.count_open(order, leaves - order.leaves)
         order.lots, order.leaves, order.reserve = lots, leaves, 0
         if terms.type in NEEDS_TRIGGER and not order.was_elected:
             if any(getattr(old, name) != getattr(terms, name) for name in _TRIGGER_TERMS):
                 desk.set_trigger(order)
-        elif terms.limit_price is not None and terms.limit_price != old.limit_price:
+        elif terms.limit_price is not None and terms.limit_price != old.limit_price and not terms.peg:
             order.price = to_ticks(terms.limit_price, order.listing)
         self._told(order)
         desk.start(order)

@@ -4,14 +4,32 @@ Prices are integer ticks, quantities integer lots.  Each side keeps its prices a
 negated price for offers) in one ascending list, so that the best price of either side is the last element: most
 adds and removals happen there and move nothing.  An order is a link of its level's queue, so that a cancel costs
 the same however many orders rest.
+
+Hidden orders stand apart, in sides of their own that are built alike: what is public is read from the shown sides,
+and no more is needed for a hidden order never to be seen.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from decimal import Decimal
+from typing import Protocol, cast
 
-__all__ = ["ALL_AT_ONCE", "AT_ONCE", "BUY", "RESTS", "SELL", "Book", "BookOrder", "BookSide", "Level"]
+__all__ = [
+    "ALL_AT_ONCE",
+    "AT_ONCE",
+    "BUY",
+    "RESTS",
+    "SELL",
+    "Book",
+    "BookOrder",
+    "BookSide",
+    "BookWatcher",
+    "Level",
+    "Slices",
+    "half",
+]
 
 BUY = 1
 SELL = -1
@@ -21,6 +39,24 @@ AT_ONCE = 1
 ALL_AT_ONCE = 2
 
 
+def half(ticks: int) -> int:
+    """Return exactly half of some ticks, the one price that may be no integer.
+
+    It is a Decimal then, which compares, adds and multiplies with integers exactly; a book does no more with prices.
+    """
+    return ticks // 2 if ticks % 2 == 0 else cast(int, ticks / Decimal(2))
+
+
+class Slices(Protocol):
+    """Draws the sizes of an iceberg's slices; a copy draws the same ones again."""
+
+    def draw(self) -> int:
+        """Return the size of the next slice, in lots."""
+
+    def copy(self) -> Slices:
+        """Return one that draws what this one will."""
+
+
 class BookOrder:
     """What the book knows of an order.
 
@@ -28,10 +64,18 @@ class BookOrder:
     of a shown slice, 0 shows all.  `life` says whether it may rest (RESTS), trades what it can at once (AT_ONCE), or
     only if that is all of it (ALL_AT_ONCE).  Orders of one `key` may be kept from trading with each other, None is
     nobody's.  `level` is set while the order rests; `place` counts up as orders join the ends of their queues.
+
+    The rest is for the few orders that need it; a class that has such orders keeps them in slots of its own.
+    `is_hidden`: never shown.  `least`: it trades with nobody for less than that many lots, or than all that it has
+    left.  `slices` draws the sizes of shown slices.  `is_asked`: its owner is asked before each trade (last look), and
+    what is `promised` is under such a question; `refused_by` are the numbers of those who have refused this order, and
+    only one that `may_wait` asks them at all.  `is_special`: one of these that matching must
+    know of; it may change only while the order does not rest.
     """
 
     __slots__ = (
         "display",
+        "is_special",
         "key",
         "leaves",
         "level",
@@ -45,12 +89,21 @@ class BookOrder:
         "sign",
     )
 
+    is_hidden: bool = False
+    is_asked: bool = False
+    may_wait: bool = False
+    least: int = 0
+    promised: int = 0
+    slices: Slices | None = None
+    refused_by: tuple[int, ...] = ()
+
     def __init__(self, number: int, sign: int, price: int | None, quantity: int) -> None:
         self.number = number
         self.sign = sign
         self.price = price
         self.leaves = quantity
         self.life = RESTS
+        self.is_special = False
         self.reserve = self.display = self.place = 0
         self.key: str | None = None
         self.level: Level | None = None
@@ -82,6 +135,8 @@ class Level:
         """Put an order at the end of the queue, with a fresh slice if it shows only a part."""
         leaves = order.leaves
         if order.display:
+            if order.slices is not None:
+                order.display = order.slices.draw()
             slice_ = min(order.display, leaves)
             order.reserve = leaves - slice_
             self.shown += slice_
@@ -176,16 +231,6 @@ class BookSide:
             del keys[bisect_left(keys, key)]
         del self.levels[key]
 
-    def within_others(self, threshold: int, needed: int, key: str) -> bool:
-        """As `within`, leaving out the orders of one key."""
-        for level in self:
-            if level.key < threshold:
-                return False
-            needed -= sum(order.leaves for order in level if order.key != key)
-            if needed <= 0:
-                return True
-        return False
-
     def within(self, threshold: int, needed: int) -> bool:
         """Tell whether at least `needed` lots, reserves included, stand at keys at or above `threshold`."""
         for level in self:
@@ -197,12 +242,18 @@ class BookSide:
         return False
 
     def quantity_ahead(self, order: BookOrder) -> tuple[int, int]:
-        """Return shown quantity and number of orders before a resting order in its own queue and at better prices."""
+        """Return quantity and number of orders before a resting order: in its own queue, and of this side before that.
+
+        `self` is a side of shown orders: what is hidden at better prices is not counted.
+        """
         own = order.level
         assert own is not None
         quantity = orders = 0
         for level in self:
-            if level is own:
+            if level.key <= own.key:
+                if level is not own and level.key == own.key:  # what is shown stands before a hidden order
+                    quantity += level.shown
+                    orders += level.count
                 break
             quantity += level.shown
             orders += level.count
@@ -214,25 +265,102 @@ class BookSide:
         return quantity, orders
 
 
-class Book:
-    """Both sides of one instrument."""
+class BookWatcher(Protocol):
+    """Hears what leaves a book without a trade."""
 
-    __slots__ = ("asks", "bids")
+    def removed(self, order: BookOrder) -> None:
+        """Tell that an order was taken out; its `leaves` are as they were."""
+
+    def reduced(self, order: BookOrder) -> None:
+        """Tell that an order lost quantity and kept its place."""
+
+
+class Book:
+    """Both sides of one instrument, and of its hidden orders.
+
+    `specials` counts why orders cannot be matched the short way: resting orders that are special, and whatever else
+    matching adds.  While there are any, `setters` has for each level the order that first set its price, if that has
+    kept its place.
+    """
+
+    __slots__ = ("asks", "bids", "hidden_asks", "hidden_bids", "setters", "specials", "watcher")
 
     def __init__(self) -> None:
         self.bids = BookSide(BUY)
         self.asks = BookSide(SELL)
+        self.hidden_bids = BookSide(BUY)
+        self.hidden_asks = BookSide(SELL)
+        self.specials = 0
+        self.setters: dict[Level, BookOrder] = {}
+        self.watcher: BookWatcher | None = None
 
     def side(self, sign: int) -> BookSide:
         return self.bids if sign > 0 else self.asks
+
+    def hidden(self, sign: int) -> BookSide:
+        """Return the hidden orders of a side."""
+        return self.hidden_bids if sign > 0 else self.hidden_asks
+
+    def side_of(self, order: BookOrder) -> BookSide:
+        """Return where an order rests, or would."""
+        return self.hidden(order.sign) if order.is_hidden else self.side(order.sign)
+
+    def add(self, order: BookOrder, price: int) -> None:
+        """Rest an order of any kind at the end of its price's queue."""
+        if order.is_special:
+            self.specials += 1
+        self.side_of(order).add(order, price)
+        level = order.level
+        assert level is not None
+        if level.count == 1:
+            self.setters[level] = order
 
     def remove(self, order: BookOrder) -> None:
         """Take a resting order out."""
         level = order.level
         assert level is not None
+        # Level.unlink, written out: every cancel comes here
+        before, after = order.prev, order.next
+        if before is None:
+            level.head = after
+        else:
+            before.next = after
+            order.prev = None
+        if after is None:
+            level.tail = before
+        else:
+            after.prev = before
+            order.next = None
+        order.level = None
+        leaves = order.leaves
+        level.shown -= leaves - order.reserve
+        level.total -= leaves
+        level.count -= 1
+        if level.head is None:
+            self.side_of(order).drop(level)
+        if self.specials:
+            self._forget(order, level)
+        if self.watcher is not None:
+            self.watcher.removed(order)
+
+    def leave(self, order: BookOrder) -> None:
+        """Let an order go that has nothing left, and that its level does not count any more."""
+        level = order.level
+        assert level is not None and not order.leaves
         level.unlink(order)
         if level.head is None:
-            self.side(order.sign).drop(level)
+            self.side_of(order).drop(level)
+        if self.specials:
+            self._forget(order, level)
+
+    def _forget(self, order: BookOrder, level: Level) -> None:
+        """Count out an order that has left its level for good."""
+        if order.is_special:
+            self.specials -= 1
+        if not self.specials:
+            self.setters.clear()
+        elif self.setters.get(level) is order:
+            del self.setters[level]
 
     def reduce(self, order: BookOrder, quantity: int) -> None:
         """Take `quantity` lots off a resting order, from the reserve first; its place is kept."""
@@ -243,6 +371,40 @@ class Book:
         order.leaves -= quantity
         level.total -= quantity
         level.shown -= quantity - from_reserve
+        if self.watcher is not None:
+            self.watcher.reduced(order)
+
+    def trade(self, order: BookOrder, quantity: int) -> bool:
+        """Take `quantity` lots off a resting order that trades; tell whether a new slice has joined its queue."""
+        level = order.level
+        assert level is not None and 0 < quantity <= order.leaves
+        shown = order.leaves - order.reserve
+        if quantity < shown:
+            order.leaves -= quantity
+            level.shown -= quantity
+            level.total -= quantity
+            return False
+        level.unlink(order)
+        order.leaves -= quantity
+        if order.leaves:
+            level.append(order)
+            if self.setters.get(level) is order and level.count > 1:
+                del self.setters[level]
+            elif level.count == 1:
+                self.setters[level] = order
+            return True
+        if level.head is None:
+            self.side_of(order).drop(level)
+        self._forget(order, level)
+        return False
+
+    def best_price(self, sign: int) -> int | None:
+        """Return the best price of a side, hidden orders included."""
+        shown, hidden = self.side(sign).keys, self.hidden(sign).keys
+        if shown and hidden:
+            return sign * max(shown[-1], hidden[-1])
+        keys = shown or hidden
+        return sign * keys[-1] if keys else None
 
     @property
     def best_bid(self) -> int | None:

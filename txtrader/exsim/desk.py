@@ -17,7 +17,17 @@ from twisted.internet.interfaces import IReactorTime
 from txtrader.exsim.accounts import Account
 from txtrader.exsim.book import ALL_AT_ONCE, AT_ONCE, RESTS
 from txtrader.exsim.charges import commission
-from txtrader.exsim.entry import NEEDS_TRIGGER, WOULD_TRADE, check_terms, to_lots, to_ticks, would_trade
+from txtrader.exsim.entry import (
+    NEEDS_TRIGGER,
+    WOULD_TRADE,
+    check_terms,
+    is_too_keen,
+    just_short,
+    least_of,
+    to_lots,
+    to_ticks,
+    would_trade,
+)
 from txtrader.exsim.executions import Executions
 from txtrader.exsim.instruments import unlisted
 from txtrader.exsim.interception import Interception
@@ -25,15 +35,19 @@ from txtrader.exsim.lifetimes import Lifetimes
 from txtrader.exsim.links import Links
 from txtrader.exsim.market import Market
 from txtrader.exsim.matching import Apart
+from txtrader.exsim.options import PostOnly, StopOnEntry
 from txtrader.exsim.orders import Order
+from txtrader.exsim.pegs import Repricing
 from txtrader.exsim.phases import may_enter
 from txtrader.exsim.records import KeptApart, Listing, Phase, Reason, Refusal, Terms
+from txtrader.exsim.reducing import Reducing
+from txtrader.exsim.slices import RandomSlices
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import trail_stop
 from txtrader.exsim.turns import Turns
 from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
-__all__ = ["Desk", "set_life"]
+__all__ = ["Desk"]
 
 DONE_ORDERS_KEPT = 100_000
 """How many done orders can still be asked for, with their fills; older ones are forgotten."""
@@ -47,7 +61,11 @@ _DROPPED: dict[Reason, Refusal] = {
     Reason.BAND: Refusal(Reason.BAND, "the price band ends here"),
     Reason.PHASE: Refusal(Reason.PHASE, "it cannot work in the present phase"),
 }
+_NOTHING_THERE = Refusal(Reason.NO_LIQUIDITY, "there is no price on the other side to take")
 _WAITS_UNSEEN = ("auction", "phase", "band")
+"""What an order waits for that the market has not had yet."""
+_AT_WORK = ("", "reference", "match", "answer")
+"""What an order waits for that the market has, or had."""
 _OF_THE_DAY = (TimeInForce.DAY, TimeInForce.OPG, TimeInForce.CLS)
 
 
@@ -55,7 +73,8 @@ class Desk:
     """See the module.
 
     `market_of(listing_id)` wakes a market and returns it, None for an unknown listing; `day_end(listing, now)` is
-    when a DAY order of now ends; `tell(name, order, *facts)` calls the listeners of the order's owner.
+    when a DAY order of now ends; `tell(name, order, *facts)` calls the listeners of the order's owner.  From `seed`
+    what is random about an order is drawn.
     """
 
     def __init__(
@@ -71,6 +90,7 @@ class Desk:
         on_idle: Callable[[], None],
         first_number: int,
         exec_prefix: str,
+        seed: int = 1,
     ) -> None:
         self.now_ns = now_ns
         self.tape = tape
@@ -80,14 +100,18 @@ class Desk:
         self.tell = tell
         self._next_number = first_number
         self._lifetimes = Lifetimes(clock, now_ns, self.expire)
+        self._seed = seed
         self.links = Links(self)
+        self.reducing = Reducing(self)
+        self.on_taken_out: Callable[[Order], None] | None = None  # for orders that ask, or wait for an answer
         self.screens: list[Callable[[Order], Refusal | None]] = []
         self.orders: dict[int, Order] = {}
         self.live: dict[int, Order] = {}
         self._done: deque[int] = deque()
         self._done_of_bots: deque[int] = deque()
         self.interception = Interception(self)
-        self.turns = Turns(self._elect, on_idle)
+        self.repricing = Repricing(self)
+        self.turns = Turns(self._elect, self.repricing.look, on_idle)
         self.executions = Executions(exec_prefix, now_ns, accounts, tell, tape)
 
     # -- in
@@ -123,6 +147,14 @@ class Desk:
         for order in orders:
             if order.status is OrderStatus.NEW and order.id not in kept_out:
                 self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
+
+    def enter_now(self, owner: str, terms: Terms, known_accounts: Sequence[str]) -> Order:
+        """Enter an order within the present turn, wholly."""
+        order = self.make_one(owner, terms, self.now_ns())
+        self._accept(order, known_accounts)
+        if order.status is OrderStatus.NEW:
+            self.start(order)
+        return order
 
     def make_one(self, owner: str, terms: Terms, now: int) -> Order:
         """Make an order that is still to be accepted."""
@@ -167,10 +199,10 @@ class Desk:
             self._reject(order, refusal)
             return
         terms = order.terms
-        self._set_up(order)
+        self.set_up(order)
         if terms.type in NEEDS_TRIGGER:
             self.set_trigger(order)
-        elif terms.limit_price is not None and terms.type is OrderType.LIMIT:
+        elif terms.limit_price is not None and terms.type is OrderType.LIMIT and not terms.peg:
             order.price = to_ticks(terms.limit_price, order.listing)
         parent = order.parent
         if parent is not None:
@@ -182,18 +214,28 @@ class Desk:
         order.status = OrderStatus.NEW
         order.held = self._what_holds(order)
         self.live[order.id] = order
+        if terms.reduce_only:
+            self.reducing.add(order)
         self.count_open(order, order.leaves)
         self.set_expiry(order)
         self.tape.write("ack", order.id, order.held)
         self.tell("order_accepted", order)
 
-    @staticmethod
-    def _set_up(order: Order) -> None:
-        """Tell the book what the terms say of showing and resting."""
-        terms = order.terms
-        if terms.display_quantity is not None and terms.display_quantity < terms.quantity:
-            order.display = to_lots(terms.display_quantity, order.listing)
-        set_life(order)
+    def set_up(self, order: Order) -> None:
+        """Tell the book what the terms say of showing, resting and trading; the order must not rest."""
+        terms, listing = order.terms, order.listing
+        order.display = 0
+        if terms.display_low is not None and terms.display_high is not None:
+            low, order.display = to_lots(terms.display_low, listing), to_lots(terms.display_high, listing)
+            if order.slices is None:
+                order.slices = RandomSlices(low, order.display, f"{self._seed}|slices|{order.id}")
+            order.slices.low, order.slices.high = low, order.display
+        elif terms.display_quantity is not None and terms.display_quantity < terms.quantity:
+            order.display = to_lots(terms.display_quantity, listing)
+        order.life = _LIVES.get(terms.tif, RESTS)
+        order.least = least_of(terms, listing)
+        order.is_hidden, order.is_asked = terms.hidden, terms.last_look
+        order.is_special = order.is_hidden or order.is_asked or order.least > 0
 
     def set_expiry(self, order: Order) -> None:
         terms = order.terms
@@ -210,7 +252,7 @@ class Desk:
             return Refusal(Reason.UNKNOWN_ACCOUNT, f"account {terms.account} is not open to {order.owner}")
         market = self.market_of(order.listing.id)
         assert market is not None
-        refusal = self._check_phase(market, terms)
+        refusal = self._check_entry(market, terms)
         if refusal is not None:
             return refusal
         if terms.type.is_trailing and market.last is None and not market.previous_close:
@@ -222,15 +264,28 @@ class Desk:
             if not parent.is_open and parent.status is not OrderStatus.FILLED:
                 return Refusal(Reason.LINKED, f"order {parent.id}, which this one waits for, is {parent.status}")
             order.parent = parent
-        if not terms.is_held and order.parent is None and self._would_trade(market, terms):
+        held = self._what_holds(order)
+        is_on = market.phase is Phase.CONTINUOUS
+        if not terms.is_held and order.parent is None and is_on and is_too_keen(market, terms, order.listing):
             return WOULD_TRADE
+        is_alone = market.options.auto_match and self._best_other(market, order) is None
+        if terms.to_limit and held == "" and is_on and is_alone:
+            return _NOTHING_THERE
+        if held == "trigger" and market.options.stop_on_entry is StopOnEntry.REJECT and terms.stop_price is not None:
+            order.stop_ticks = to_ticks(terms.stop_price, order.listing)
+            if self._is_reached(market, order):
+                return Refusal(Reason.TRIGGER_REACHED, f"the trigger {terms.stop_price} is reached already")
+        if terms.reduce_only and held in ("", "trigger"):
+            refusal = self.reducing.cut_new(order)
+            if refusal is not None:
+                return refusal
         for screen in tuple(self.screens):
             refusal = screen(order)
             if refusal is not None:
                 return refusal
         return self.accounts[terms.account].check_margin(order.listing, order.leaves, order.sign)
 
-    def _check_phase(self, market: Market, terms: Terms) -> Refusal | None:
+    def _check_entry(self, market: Market, terms: Terms) -> Refusal | None:
         """Check a new order against the market's phase and its static band."""
         regime, last, price = market.regime, market.last, terms.limit_price
         refusal = may_enter(market.phase, terms, regime.settings, None if last is None else market.price(last))
@@ -244,17 +299,35 @@ class Desk:
     def _would_trade(market: Market, terms: Terms) -> bool:
         return market.phase is Phase.CONTINUOUS and would_trade(market, terms, market.listing)
 
+    @staticmethod
+    def check_phase(market: Market) -> Refusal | None:
+        """Refuse what is done in continuous trading alone."""
+        if market.phase is Phase.CONTINUOUS:
+            return None
+        return Refusal(Reason.CLOSED, f"{market.listing.symbol} takes no orders now: {market.phase}")
+
     def _what_holds(self, order: Order) -> str:
         if order.terms.is_held:
             return "release"
         parent = order.parent
         if parent is not None and parent.status is not OrderStatus.FILLED:
-            return "parent"
+            has_begun = order.terms.after_first and parent.filled_lots > 0
+            if not has_begun:
+                return "parent"
         if order.terms.type in NEEDS_TRIGGER:
             return "trigger"
         market = self.market_of(order.listing.id)
         assert market is not None
         return market.regime.waits_for(order)
+
+    @staticmethod
+    def _best_other(market: Market, order: Order) -> int | None:
+        return market.book.best_price(-order.sign)
+
+    @staticmethod
+    def _is_reached(market: Market, order: Order) -> bool:
+        price = market.trigger_price(order.sign)
+        return price is not None and market.triggers.is_reached(order, price)
 
     def set_trigger(self, order: Order) -> None:
         terms = order.terms
@@ -264,10 +337,12 @@ class Desk:
             return
         market = self.market_of(order.listing.id)
         assert market is not None
-        last = market.last if market.last is not None else market.previous_close
-        order.trail_best = last
+        best = market.trigger_price(order.sign)
+        if best is None:
+            best = market.last if market.last is not None else market.previous_close
+        order.trail_best = best
         order.stop_ticks = (
-            to_ticks(terms.stop_price, order.listing) if terms.stop_price is not None else trail_stop(order, last)
+            to_ticks(terms.stop_price, order.listing) if terms.stop_price is not None else trail_stop(order, best)
         )
 
     # -- from the last run
@@ -280,8 +355,10 @@ class Desk:
             if not order.is_open:
                 self._done.append(order.id)
             else:
-                self._set_up(order)
+                self.set_up(order)
                 self.live[order.id] = order
+                if order.terms.reduce_only:
+                    self.reducing.add(order)
                 if order.oca_group:
                     self.links.join(order)
                 self.count_open(order, order.leaves)
@@ -306,12 +383,11 @@ class Desk:
         market = self.market_of(order.listing.id)
         assert market is not None
         if order.held == "trigger":
-            is_on = market.phase is Phase.CONTINUOUS
-            if is_on and market.last is not None and market.triggers.is_reached(order, market.last):
+            if market.phase is Phase.CONTINUOUS and self._is_reached(market, order):
                 self._elect(market, order)
             else:
                 market.triggers.add(order)
-        elif order.held == "" or order.held in _WAITS_UNSEEN:
+        elif order.held in _AT_WORK or order.held in _WAITS_UNSEEN:
             self._enter(market, order)
 
     def _enter(self, market: Market, order: Order) -> None:
@@ -322,16 +398,47 @@ class Desk:
             market.regime.park(order)
             self.tape.write("wait", order.id, held)
             return
-        if order.held:
-            order.held = ""
+        if order.held in _WAITS_UNSEEN:
             market.regime.forget(order)
+            order.held = ""
             self.touch(order)
             self.tape.write("activate", order.id, "")
             self.tell("order_activated", order)
-        if self._would_trade(market, order.terms):  # it waited, or came with others
-            self.end(order, OrderStatus.CANCELED, WOULD_TRADE)
+        order.held = ""
+        self._begin(market, order)
+
+    def _begin(self, market: Market, order: Order) -> None:
+        terms = order.terms
+        if terms.reduce_only and not self.reducing.fit(order):
+            return
+        if terms.post_only and terms.limit_price is not None:
+            order.price = to_ticks(terms.limit_price, order.listing)
+        if self._would_trade(market, terms):
+            if market.options.post_only is PostOnly.REJECT:  # it waited, or came with others
+                self.end(order, OrderStatus.CANCELED, WOULD_TRADE)
+                return
+            order.price = just_short(market, order.sign)
+            self.tape.write("slide", order.id, order.price)
+        if terms.peg:
+            market.pegs.add(order)
+            self.repricing.move(market, order)
         else:
-            self._meet(market, order)
+            self.work(market, order)
+
+    def work(self, market: Market, order: Order) -> None:
+        """Let an order trade, and rest or end, as its book has it."""
+        if not market.options.auto_match and (order.price is None or order.life):
+            order.held = "match"
+            self.tape.write("held", order.id, order.held)
+            return
+        if order.terms.to_limit and order.price is None and market.phase is Phase.CONTINUOUS:
+            order.price = self._best_other(market, order)
+            if order.price is None:
+                self.end(order, OrderStatus.CANCELED, _NOTHING_THERE)
+                return
+        # Who stands between orders and the market is not asked in an auction.
+        if market.phase is not Phase.CONTINUOUS or self.interception.passes(order):
+            market.enter(order)
 
     def _elect(self, market: Market, order: Order) -> None:
         if not order.is_open or order.held != "trigger":
@@ -350,12 +457,8 @@ class Desk:
         self.touch(order)
         self.tape.write("elect", order.id, order.stop_ticks, order.price)
         self.tell("order_activated", order)
-        self._meet(market, order)
-
-    def _meet(self, market: Market, order: Order) -> None:
-        """Let an order meet the market, if nobody stands in its way; in an auction nobody does."""
-        if market.phase is not Phase.CONTINUOUS or self.interception.passes(order):
-            market.enter(order)
+        if not order.terms.reduce_only or self.reducing.fit(order):
+            self.work(market, order)
 
     def activate(self, order: Order) -> None:
         """Let an order work that waited for its parent or for its release."""
@@ -407,8 +510,9 @@ class Desk:
         self.executions.add(order, quantity, order.last_price, number, charged, is_aggressor=is_aggressor)
         if order.oca_group:
             self.links.traded(order, order.leaves + lots, order.leaves)
-        if not order.leaves:
-            self.links.parent_filled(order)
+        if order.children:
+            self.links.parent_filled(order, is_complete=not order.leaves)
+        self.reducing.traded(order)
 
     def resize(self, order: Order, leaves: int) -> None:
         """Make less of an order, keeping its place."""
@@ -459,6 +563,10 @@ class Desk:
             market.withdraw(order)
         else:
             market.regime.forget(order)
+        if order.terms.peg:
+            market.pegs.discard(order)
+        if (order.is_asked or order.held == "answer") and self.on_taken_out is not None:
+            self.on_taken_out(order)
 
     def end(self, order: Order, status: OrderStatus, reason: Refusal) -> None:
         was_pending = order.status is OrderStatus.PENDING_NEW  # never accepted: it was not counted as open
@@ -478,6 +586,12 @@ class Desk:
     def forget(self, order: Order) -> None:
         self.live.pop(order.id, None)
         self.links.leave(order)
+        if order.terms.reduce_only:
+            self.reducing.discard(order)
+        if order.terms.peg:
+            market = self.market_of(order.listing.id)
+            assert market is not None
+            market.pegs.discard(order)
         self._note_done(order)
 
     def _note_done(self, order: Order) -> None:
@@ -564,8 +678,3 @@ def _kept_apart(order: Order, lots: int, apart: Apart | None) -> Refusal:
         price=apart.price * listing.tick,
         liquidity="removed" if apart.is_aggressor else "added",
     )
-
-
-def set_life(order: Order) -> None:
-    """Tell the book whether an order may rest."""
-    order.life = _LIVES.get(order.terms.tif, RESTS)

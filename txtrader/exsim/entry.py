@@ -8,16 +8,31 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from txtrader.exsim.book import half
+from txtrader.exsim.options import PostOnly
 from txtrader.exsim.records import Listing, Reason, Refusal, Terms
 from txtrader.model.order import OrderType, TimeInForce
 
 if TYPE_CHECKING:
     from txtrader.exsim.market import Market
 
-__all__ = ["NEEDS_TRIGGER", "WOULD_TRADE", "check_terms", "to_lots", "to_ticks", "would_trade"]
+__all__ = [
+    "NEEDS_TRIGGER",
+    "PEGS",
+    "WOULD_TRADE",
+    "check_terms",
+    "exact_ticks",
+    "is_too_keen",
+    "just_short",
+    "least_of",
+    "to_lots",
+    "to_ticks",
+    "would_trade",
+]
 
 AUCTION_TERMS = ("", "next", "cancel_on_auction")
 _FOR_AUCTIONS = (TimeInForce.OPG, TimeInForce.CLS)
+PEGS = ("primary", "market", "mid")
 NEEDS_TRIGGER = frozenset(
     {
         OrderType.STOP,
@@ -37,6 +52,11 @@ def to_ticks(price: Decimal, listing: Listing) -> int:
     return int(price / listing.tick)
 
 
+def exact_ticks(price: Decimal, listing: Listing) -> int:
+    """Return the price of an execution in ticks, of which it may have a half."""
+    return half(int(price * 2 / listing.tick))
+
+
 def to_lots(quantity: Decimal, listing: Listing) -> int:
     """Return a checked quantity in lots."""
     return int(quantity / listing.step)
@@ -49,7 +69,30 @@ def would_trade(market: Market | None, terms: Terms, listing: Listing) -> bool:
     """Tell whether a post-only order would trade on its arrival."""
     if not terms.post_only or terms.limit_price is None or market is None:
         return False
-    return market.matching.would_fill(terms.side.sign, to_ticks(terms.limit_price, listing), 1)
+    sign, price = terms.side.sign, to_ticks(terms.limit_price, listing)
+    return market.matching.would_trade(sign, price, to_lots(terms.quantity, listing), least_of(terms, listing))
+
+
+def is_too_keen(market: Market | None, terms: Terms, listing: Listing) -> bool:
+    """Tell whether a post-only order must be refused: it would trade, and the book does not price it short of that."""
+    return market is not None and market.options.post_only is PostOnly.REJECT and would_trade(market, terms, listing)
+
+
+def least_of(terms: Terms, listing: Listing) -> int:
+    """Return the lots for no less than which an order trades; 0 for any."""
+    if terms.all_or_none:
+        return to_lots(terms.quantity, listing)
+    return 0 if terms.min_quantity is None else to_lots(terms.min_quantity, listing)
+
+
+def just_short(market: Market, sign: int) -> int:
+    """Return the best price (ticks) at which an order of this side would not trade: one step short of the other's."""
+    best = market.book.best_price(-sign)
+    assert best is not None, "the other side is there"
+    listing = market.listing
+    price = best - sign
+    grid = 1 if len(listing.increments) < 2 else int(listing.tick_at(market.price(price)) / listing.tick)
+    return price // grid * grid if sign > 0 else -(-price // grid) * grid
 
 
 def check_terms(terms: Terms, listing: Listing, now: int) -> Refusal | None:
@@ -65,14 +108,19 @@ def check_terms(terms: Terms, listing: Listing, now: int) -> Refusal | None:
             return Refusal(Reason.EXPIRE_TIME, "the order would have ended already")
     if terms.post_only and (terms.type is not OrderType.LIMIT or terms.tif in (TimeInForce.IOC, TimeInForce.FOK)):
         return Refusal(Reason.UNSUPPORTED, "only a limit order that may rest can be post-only")
-    return _check_auction(terms) or _check_quantity(terms, listing) or _check_prices(terms, listing)
+    return (
+        _check_auction(terms)
+        or _check_quantity(terms, listing)
+        or _check_shape(terms, listing)
+        or _check_prices(terms, listing)
+    )
 
 
 def _check_auction(terms: Terms) -> Refusal | None:
     if terms.auction not in AUCTION_TERMS:
         return Refusal(Reason.UNSUPPORTED, f"there is no such part in auctions: {terms.auction}")
     is_for_one = terms.tif in _FOR_AUCTIONS
-    if (is_for_one or terms.auction == "next") and (terms.type in NEEDS_TRIGGER or terms.post_only):
+    if (is_for_one or terms.auction == "next") and (terms.type in NEEDS_TRIGGER or terms.post_only or terms.peg):
         return Refusal(Reason.UNSUPPORTED, "only a limit or market order can be for an auction alone")
     if terms.auction and (is_for_one or terms.tif in (TimeInForce.IOC, TimeInForce.FOK)):
         return Refusal(Reason.UNSUPPORTED, f"a {terms.tif} order takes no further part in auctions")
@@ -100,9 +148,44 @@ def _check_quantity(terms: Terms, listing: Listing) -> Refusal | None:
     return None
 
 
+def _check_shape(terms: Terms, listing: Listing) -> Refusal | None:
+    """Check what is special about an order, and whether it goes together."""
+    is_choosy = terms.all_or_none or terms.min_quantity is not None
+    bounds = terms.display_low, terms.display_high
+    shows_part = terms.display_quantity is not None or bounds != (None, None)
+    if shows_part and (terms.hidden or is_choosy):
+        return Refusal(Reason.UNSUPPORTED, "an order that shows a part is neither hidden nor has it a least quantity")
+    least = terms.min_quantity
+    if least is not None and (not _is_lots(least, listing) or least > terms.quantity):
+        return Refusal(Reason.QUANTITY, f"the least quantity {least} is not a multiple of {listing.step} up to all")
+    if bounds != (None, None):
+        low, high = bounds
+        if low is None or high is None or low > high or not (_is_lots(low, listing) and _is_lots(high, listing)):
+            return Refusal(Reason.QUANTITY, f"slices are not drawn from {low} to {high} in steps of {listing.step}")
+    if terms.to_limit and terms.type is not OrderType.MARKET:
+        return Refusal(Reason.UNSUPPORTED, "only a market order becomes a limit order")
+    return _check_peg(terms, listing) if terms.peg else None
+
+
+def _check_peg(terms: Terms, listing: Listing) -> Refusal | None:
+    if terms.peg not in PEGS:
+        return Refusal(Reason.UNSUPPORTED, f"nothing is pegged to {terms.peg}: there are {', '.join(PEGS)}")
+    if terms.type is not OrderType.LIMIT or terms.tif in (TimeInForce.IOC, TimeInForce.FOK) or terms.post_only:
+        return Refusal(Reason.UNSUPPORTED, "only a limit order that may rest, and trade, can be pegged")
+    if not terms.peg_offset.is_finite() or terms.peg_offset % listing.tick:
+        return Refusal(Reason.PRICE_TICK, f"the offset {terms.peg_offset} is not a multiple of {listing.tick}")
+    return None
+
+
+def _is_lots(quantity: Decimal, listing: Listing) -> bool:
+    return _is_sane(quantity) and quantity > 0 and quantity % listing.step == 0
+
+
 def _check_prices(terms: Terms, listing: Listing) -> Refusal | None:
     kind = terms.type
-    if kind.needs_limit or (kind is OrderType.TRAILING_STOP_LIMIT and terms.limit_offset is None):
+    needs_limit = kind.needs_limit or (kind is OrderType.TRAILING_STOP_LIMIT and terms.limit_offset is None)
+    may_have_limit = bool(terms.peg) or terms.to_limit
+    if terms.limit_price is not None if may_have_limit else needs_limit:
         refusal = _check_price("limit", terms.limit_price, listing)
         if refusal is not None:
             return refusal

@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from txtrader.exsim.accounts import Account
+from txtrader.exsim.entry import exact_ticks
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Commission, ExecKind, Fill
 from txtrader.exsim.tape import Tape
@@ -162,8 +163,8 @@ class Executions:
         if quantity:
             cost = charge.amount
             realized = account.trade(listing, order.sign * quantity, price, cost)
-        lots, ticks = int(quantity / listing.step), int(price / listing.tick)
-        old_lots, old_ticks = int(old.quantity / listing.step), int(old.price / listing.tick)
+        lots, ticks = int(quantity / listing.step), exact_ticks(price, listing)
+        old_lots, old_ticks = int(old.quantity / listing.step), exact_ticks(old.price, listing)
         order.filled_lots += lots - old_lots
         order.notional += lots * ticks - old_lots * old_ticks
         order.average = Decimal(order.notional) / order.filled_lots * listing.tick if order.filled_lots else ZERO

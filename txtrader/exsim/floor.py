@@ -10,21 +10,24 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from txtrader.exsim.daily import DailySource, Recipe
+from txtrader.exsim.entry import exact_ticks
 from txtrader.exsim.history import History
 from txtrader.exsim.hours import SCHEDULES, SECOND, Schedule, Session
 from txtrader.exsim.house import Activity, House
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.matching import Apart
+from txtrader.exsim.options import BookOptions
 from txtrader.exsim.orders import Order
 from txtrader.exsim.path import PricePath
 from txtrader.exsim.phases import CALLS
 from txtrader.exsim.pricing import Greeks, OptionSource, PathSource, PriceSource, SteeredSource
-from txtrader.exsim.records import Listing, Phase, Reason, SelfTrade
+from txtrader.exsim.records import Listing, Phase, Reason
 from txtrader.exsim.tape import Tape
 from txtrader.model.instrument import SecType
 
@@ -66,8 +69,8 @@ class Floor:
         recipes: dict[int, Recipe],
         seed: int,
         activity: Activity,
-        market_rests: bool,
-        self_trade: SelfTrade,
+        options: BookOptions,
+        on_ask: Callable[[Any, Order, int, int], None],
         on_less: Callable[[Order, int, Apart | None], None],
         has_house: bool,
         has_past: bool,
@@ -85,8 +88,8 @@ class Floor:
         self._recipes = recipes
         self._seed = seed
         self._activity = activity
-        self._market_rests = market_rests
-        self._self_trade = self_trade
+        self._options = options
+        self._on_ask = on_ask
         self._on_less = on_less
         self._has_house = has_house
         self._has_past = has_past
@@ -158,9 +161,10 @@ class Floor:
             self._now_ns,
             self._on_fill,
             self._on_drop,
-            market_rests=self._market_rests,
-            self_trade=self._self_trade,
+            options=self._options,
             on_less=self._on_less,
+            on_ask=self._on_ask,
+            reference=lambda: self.source(listing).price_at(self._now_ns()),
             first_match=self.first_matches.get(listing.id, 0),
             on_breach=self._on_breach,
         )
@@ -376,8 +380,8 @@ class Floor:
         """Book a bust or correction on the house, which was the other side with `sign`."""
         market = self._awake[listing_id].market
         listing = market.listing
-        lots, ticks = int(quantity / listing.step), int(price / listing.tick)
-        new_lots, new_ticks = int(new_quantity / listing.step), int(new_price / listing.tick)
+        lots, ticks = int(quantity / listing.step), exact_ticks(price, listing)
+        new_lots, new_ticks = int(new_quantity / listing.step), exact_ticks(new_price, listing)
         market.house_lots += sign * (new_lots - lots)
         market.house_flow -= sign * (new_lots * new_ticks - lots * ticks)
 

@@ -53,18 +53,21 @@ class Links:
                 continue
             if member.oca_type == 1:
                 self._then(member, partial(self._cancel, member, Reason.GROUP))
+            elif member.oca_type == 4:
+                self._then(member, partial(self._lessen, member, before - after))
             else:
                 self._then(member, partial(self._reduce, member, before, after))
 
-    def parent_filled(self, order: Order) -> None:
-        """Let the children work."""
+    def parent_filled(self, order: Order, *, is_complete: bool) -> None:
+        """Let the children work: after the first part those that say so, after all of it the others too."""
         for child in order.children:
-            self._then(child, partial(self._release, child))
+            if is_complete or child.terms.after_first:
+                self._then(child, partial(self._release, child))
 
     def parent_ended(self, order: Order) -> None:
-        """End the children with their parent."""
+        """End the children that still wait with their parent."""
         for child in order.children:
-            self._then(child, partial(self._cancel, child, Reason.PARENT))
+            self._then(child, partial(self._give_up, child))
 
     def _then(self, order: Order, action: partial[None]) -> None:
         self._desk.turns.then(self._desk.market_of(order.listing.id), action)
@@ -72,6 +75,10 @@ class Links:
     def _release(self, child: Order) -> None:
         if child.held == "parent":
             self._desk.activate(child)
+
+    def _give_up(self, child: Order) -> None:
+        if child.held in ("parent", "release"):
+            self._cancel(child, Reason.PARENT)
 
     def _cancel(self, order: Order, reason: Reason) -> None:
         if order.is_open:
@@ -82,7 +89,15 @@ class Links:
         """Reduce what is open of an order in the proportion in which another one was filled, in its favour."""
         if not order.is_open:
             return
-        leaves = -(-order.leaves * after // before)
+        self._leave(order, -(-order.leaves * after // before))
+
+    def _lessen(self, order: Order, lots: int) -> None:
+        """Reduce an order by what another one traded."""
+        if order.is_open:
+            self._leave(order, max(0, order.leaves - lots))
+
+    def _leave(self, order: Order, leaves: int) -> None:
+        """Reduce an order to what is to be left open of it."""
         if leaves == 0:
             self._cancel(order, Reason.GROUP)
         elif leaves < order.leaves:

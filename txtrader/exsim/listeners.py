@@ -6,6 +6,7 @@ may call the venue back; what it asks for is processed after the present message
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from txtrader.exsim.records import (
@@ -13,18 +14,20 @@ from txtrader.exsim.records import (
     Fill,
     Holding,
     Indicative,
+    LookRequest,
     Phase,
     Print,
     Refusal,
     RowChange,
     SessionStats,
+    ShownOrder,
     Top,
 )
 
 if TYPE_CHECKING:
     from txtrader.exsim.orders import Order
 
-__all__ = ["MarketListener", "OrderListener"]
+__all__ = ["BookListener", "MarketListener", "OrderListener"]
 
 
 class OrderListener:
@@ -75,6 +78,12 @@ class OrderListener:
     def replace_rejected(self, order: Order, refusal: Refusal) -> None:
         """Tell that a replace was refused; the order stands as it is."""
 
+    def look_requested(self, order: Order, request: LookRequest) -> None:
+        """Tell that somebody's order has met this side of a last-look quote; see `Venue.answer_quote_request`."""
+
+    def look_withdrawn(self, order: Order, request: LookRequest) -> None:
+        """Tell that a request needs no answer any more: the order that made it has gone."""
+
     def fill_corrected(self, order: Order, fill: Fill) -> None:
         """Tell that a fill was busted or corrected; `fill.kind` says which, `fill.replaces` names the old one."""
 
@@ -105,3 +114,28 @@ class MarketListener:
 
     def depth_changed(self, listing_id: int, changes: tuple[RowChange, ...]) -> None:
         """Tell the steps from the former depth view to the present one, once per processed message."""
+
+
+class BookListener:
+    """Facts about each shown order of one listing's book, for whoever watches its orders.
+
+    `number` counts the book's changes without a gap, from the snapshot's on.  An order that has shown all it had and
+    traded it is gone with its last `order_executed`; nothing more is told of it.
+    """
+
+    def order_added(self, listing_id: int, number: int, order: ShownOrder) -> None:
+        """Tell that an order has joined the end of its price's queue."""
+
+    def order_reduced(self, listing_id: int, number: int, public_id: int, size: Decimal) -> None:
+        """Tell that an order lost `size` and kept its place."""
+
+    def order_executed(
+        self, listing_id: int, number: int, public_id: int, size: Decimal, price: Decimal, match_number: int
+    ) -> None:
+        """Tell that `size` of an order has traded; `match_number` is the print's."""
+
+    def order_deleted(self, listing_id: int, number: int, public_id: int) -> None:
+        """Tell that an order has left."""
+
+    def order_replaced(self, listing_id: int, number: int, public_id: int, order: ShownOrder) -> None:
+        """Tell that an order has left, and stands as another at the end of a queue."""

@@ -71,6 +71,9 @@ class _Sink:
     def lessened(self, order: Any, lots: int, apart: Apart | None = None) -> None:
         """Nothing is kept from trading here."""
 
+    def asked(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
+        """Nobody is asked here."""
+
 
 def read_pair(messages: Path, books: Path) -> Iterator[tuple[LobsterMessage, Rows]]:
     """Read both files side by side: each message with the levels after it."""

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
+from math import floor
 from typing import Any
 
 from twisted.logger import Logger
 
-from txtrader.exsim.book import AT_ONCE, Book, BookSide
-from txtrader.exsim.listeners import MarketListener
+from txtrader.exsim.allocation import make_rule
+from txtrader.exsim.book import AT_ONCE, Book, BookSide, half
+from txtrader.exsim.listeners import BookListener, MarketListener
 from txtrader.exsim.matching import Apart, Matching
+from txtrader.exsim.options import BookOptions, TriggerSource
 from txtrader.exsim.orders import HouseOrder, Order
+from txtrader.exsim.pegs import Pegs
 from txtrader.exsim.phases import CALLS
 from txtrader.exsim.records import (
     DepthRow,
@@ -26,11 +30,11 @@ from txtrader.exsim.records import (
     Print,
     Reason,
     RowChange,
-    SelfTrade,
     SessionStats,
     Top,
 )
 from txtrader.exsim.regime import Regime
+from txtrader.exsim.shown import OrdersWatch, ShownOrders
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.triggers import Triggers
 from txtrader.model.order import Side
@@ -63,8 +67,9 @@ class Market:
     """See the module.
 
     `on_fill(order, lots, price, number, is_aggressor)` is told each side of a participant's execution, `on_drop(order,
-    reason, apart)` the end of an order that may not rest, or may not trade with its own key.  Figures are of the
-    session since `roll`.
+    reason, apart)` the end of an order that may not rest, or may not trade with its own key, `on_less(order, lots,
+    apart)` what an order lost to one of its own key, `on_ask(aggressor, resting, price, lots)` that a last-look quote
+    was met.  `reference()` is what the listing is worth (ticks).  Figures are of the session since `roll`.
     """
 
     _log = Logger()
@@ -77,9 +82,10 @@ class Market:
         on_fill: Callable[[Order, int, int, int, bool], None],
         on_drop: Callable[[Order, Reason, Apart | None], None],
         *,
-        market_rests: bool = False,
-        self_trade: SelfTrade = SelfTrade.NONE,
+        options: BookOptions = BookOptions(),  # noqa: B008 (it is frozen)
         on_less: Callable[[Order, int, Apart | None], None] | None = None,
+        on_ask: Callable[[Any, Order, int, int], None] | None = None,
+        reference: Callable[[], int] | None = None,
         first_match: int = 0,
         on_breach: Callable[[Market], None] | None = None,
     ) -> None:
@@ -87,10 +93,18 @@ class Market:
         self.tape = tape
         self.phase = Phase.CONTINUOUS
         self.book = Book()
-        self.matching = Matching(self.book, self, market_rests=market_rests, self_trade=self_trade)
-        self.regime = Regime(self, self_trade, on_breach)
+        self.matching = Matching(self.book, self)
+        self.regime = Regime(self, on_breach)
+        self.pegs = Pegs(self.book, listing)
+        self.shown: ShownOrders | None = None  # while somebody watches the orders
+        self._shown: ShownOrders | None = None
+        self._manner: tuple[str, ...] = ()  # of what trades at present
+        self._conditions: tuple[str, ...] = ()  # of the last print
         self._on_less = on_less
+        self._on_ask = on_ask
+        self._reference = reference
         self.triggers = Triggers()
+        self.set_options(options)
         self.watches: list[Watch] = []
         self.prints: deque[tuple[int, int, int, int, int]] = deque(maxlen=_PRINTS_KEPT)
         self.on_print: Callable[[int, int, int], None] | None = None
@@ -105,8 +119,6 @@ class Market:
         self._traded_low: int | None = None
         self._traded_high = 0
         self._put_off: list[Order] = []
-        self._conditions: tuple[str, ...] = ()
-        self._last_conditions: tuple[str, ...] = ()
         self._has_aggressor = True
         self._indicated: tuple[int | None, int, int] | None = None
         self._stats_told: tuple[int | None, ...] = ()
@@ -140,6 +152,42 @@ class Market:
     def size(self, lots: int) -> Decimal:
         """Return lots as a quantity."""
         return lots * self.listing.step
+
+    # -- how it matches
+
+    def set_options(self, options: BookOptions) -> None:
+        """Change how the book works from now on; what rests stays where it is."""
+        step = self.listing.step
+        rule = make_rule(
+            options.matching,
+            min_allocation=max(1, int(options.min_allocation / step)),
+            top_max=int(options.top_max / step),
+            on_fault=self._say_rule_failed,
+        )
+        self.options = options
+        self.matching.configure(
+            market_rests=options.market_rests, self_trade=options.self_trade, rule=rule, auto_match=options.auto_match
+        )
+        self.pegs.has_half_ticks = options.half_ticks
+        self.pegs.unsettle()
+
+    def _say_rule_failed(self, name: str) -> None:
+        self.tape.write("rule_failed", self.listing.id, name)
+        self._log.failure("The matching rule {name} failed; this division goes by time", name=name)
+
+    def trigger_price(self, sign: int) -> int | None:
+        """Return the price (ticks) that elects waiting orders of a side now; None: there is none."""
+        source = self.options.trigger_source
+        if source is TriggerSource.LAST:
+            return self.last
+        if source is TriggerSource.REFERENCE:
+            return None if self._reference is None else self._reference()
+        bid, ask = self.book.best_bid, self.book.best_ask
+        if source is TriggerSource.BID_OFFER:
+            return ask if sign > 0 else bid
+        if bid is None or ask is None:
+            return None
+        return half(bid + ask)
 
     # -- orders, in
 
@@ -183,6 +231,7 @@ class Market:
         now = self._now_ns()
         self._take_price(price, now)
         self.prints.append((now, price, 0, 1, self._number))
+        self._conditions = ()
         self.tape.write("value", self.listing.id, self._number, price)
         self._tell_print(now, price, 0, 1)
 
@@ -224,20 +273,37 @@ class Market:
 
     def _tell_print(self, now: int, price: int, quantity: int, sign: int) -> None:
         if self.on_print is not None:
-            self.on_print(now, price, quantity)
+            self.on_print(now, floor(price), quantity)  # bars are of whole ticks
         if self.watches:
             trade = self._print(now, price, quantity, sign, self._number, self.volume)
             for watch in tuple(self.watches):
                 self._tell(watch.listener.printed, trade)
 
+    def match(self, younger: Order, older: Order, price: int, lots: int, *conditions: str) -> None:
+        """Let two orders of opposite sides trade, wherever they are; the print carries the conditions."""
+        refreshed = []
+        for order in (younger, older):
+            if order.level is None:
+                order.leaves -= lots
+            elif self.book.trade(order, lots):
+                refreshed.append(order)
+        if self.shown is not None:
+            self.shown.executed(younger, lots, price, self._number + 1)
+        self._manner = conditions
+        self.executed(younger, older, price, lots)
+        self._manner = ()
+        for order in refreshed:
+            self.rested(order)
+
     def executed(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
         self._number += 1
+        if self.shown is not None:
+            self.shown.executed(resting, quantity, price, self._number)
         now = self._now_ns()
         self._take_price(price, now)
         self._count(price, quantity)
         sign = aggressor.sign
         self.prints.append((now, price, quantity, sign, self._number))
-        self._last_conditions = self._conditions
         self.tape.write("match", self.listing.id, self._number, price, quantity, aggressor.number, resting.number)
         if not aggressor.is_house:
             self._on_fill(aggressor, quantity, price, self._number, self._has_aggressor)
@@ -248,16 +314,21 @@ class Market:
             self.house_lots += lots
             self.house_flow -= lots * price
             self.house_was_hit = True
+        self._conditions = (*self._manner, "hidden") if resting.is_hidden else self._manner
         self._tell_print(now, price, quantity, sign)
 
     def executed_in(self, condition: str, newer: Any, older: Any, price: int, quantity: int) -> None:
         """Take an execution whose print is marked; in an auction nobody takes from anybody."""
-        self._conditions, self._has_aggressor = (condition,), condition == "at_last"
+        former, self._manner, self._has_aggressor = self._manner, (condition,), condition == "at_last"
+        if self.shown is not None and not self._has_aggressor:
+            self.shown.executed(newer, quantity, price, self._number + 1)
         self.executed(newer, older, price, quantity)
-        self._conditions, self._has_aggressor = (), True
+        self._manner, self._has_aggressor = former, True
 
     def rested(self, order: Any) -> None:
         self.regime.stamp(order)
+        if self.shown is not None:
+            self.shown.rested(order)
         self.tape.write("rest", self.listing.id, order.number, order.price, order.leaves - order.reserve)
 
     def dropped(self, order: Any, reason: Reason, apart: Apart | None = None) -> None:
@@ -273,10 +344,16 @@ class Market:
         if self._on_less is not None:
             self._on_less(order, lots, apart)
 
+    def asked(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
+        assert self._on_ask is not None, "nobody can be asked who is not a participant"
+        self._on_ask(aggressor, resting, price, quantity)
+
     # -- what is public, out
 
     def publish(self) -> None:
         """Tell the watchers what the message just processed has changed; called once after each."""
+        if self.shown is not None:
+            self.shown.settle()
         book = self.book
         bid, ask = book.bids.best, book.asks.best
         top = (
@@ -306,17 +383,19 @@ class Market:
             self._tell_indicative()
 
     def elected(self) -> list[Order]:
-        """Take the waiting orders that the trades of the message just processed elect.
+        """Take the waiting orders that the message just processed elects, by its trades or what it left behind.
 
         Outside continuous trading they are put off until it begins.
         """
-        low = self._traded_low
-        is_on = self.phase is Phase.CONTINUOUS
-        if low is None and not (is_on and self._put_off):
-            return []
-        self._traded_low = None
-        found = self.triggers.take(low, self._traded_high) if low is not None and len(self.triggers) else []
-        if not is_on:
+        low, self._traded_low = self._traded_low, None
+        found: list[Order] = []
+        if not len(self.triggers):
+            pass
+        elif self.options.trigger_source is not TriggerSource.LAST:
+            found = self.triggers.take_at(self.trigger_price(1), self.trigger_price(-1))
+        elif low is not None:
+            found = self.triggers.take(low, self._traded_high)
+        if self.phase is not Phase.CONTINUOUS:
             self._put_off += found
             return []
         waited, self._put_off = self._put_off, []
@@ -361,6 +440,12 @@ class Market:
         if rows:
             self._tell_depth(watch)
         return watch
+
+    def watch_orders(self, listener: BookListener) -> OrdersWatch:
+        """Tell `listener` of each shown order from now on; see `Venue.watch_orders`."""
+        if self._shown is None:
+            self._shown = ShownOrders(self)
+        return self._shown.watch(listener)
 
     def set_phase(self, phase: Phase) -> None:
         """Take a new phase and tell it; in continuous trading, what came to wait meanwhile meets the last price."""
@@ -444,7 +529,7 @@ class Market:
             number=number,
             volume=self.size(volume),
             exchange=self.listing.primary_exchange,
-            conditions=self._last_conditions,
+            conditions=self._conditions,
         )
 
     def _maybe(self, ticks: int | None) -> Decimal | None:

@@ -30,17 +30,17 @@ COMPACT_ABOVE = 64 * 1024 * 1024
 
 
 class OrderState(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
-    """One order; ticks and lots as in `Order`."""
+    """One order; ticks and lots as in `Order`.  What is in ticks may have half of one: see `book.half`."""
 
     id: int
     owner: str
     terms: Terms
     extra: Any
-    price: int | None
+    price: int | Decimal | None
     lots: int
     leaves: int
     filled_lots: int
-    notional: int
+    notional: int | Decimal
     last_price: Decimal | None
     average: Decimal
     commission: Decimal
@@ -48,7 +48,7 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
     held: str
     end: Refusal | None
     stop_ticks: int | None
-    trail_best: int | None
+    trail_best: int | Decimal | None
     was_elected: bool
     parent_id: int | None
     oca_group: str

@@ -7,6 +7,7 @@ from typing import Any
 
 from txtrader.exsim.book import BookOrder
 from txtrader.exsim.records import Listing, Refusal, Terms
+from txtrader.exsim.slices import RandomSlices
 from txtrader.model.order import OrderStatus, OrderType, Side, TimeInForce
 
 __all__ = ["HouseOrder", "Order"]
@@ -25,8 +26,10 @@ class Order(BookOrder):
     """One participant's order, live: it changes as facts happen.
 
     `id` is the venue's own, unique for ever.  `held` says what an accepted order waits for: `trigger` (a stop not
-    elected), `parent` (its parent has not filled), `release` (entered with `is_held`), or nothing.  `terms` are
-    those in force; `extra` what the endpoint hung on it.
+    elected), `parent` (its parent has not filled), `release` (entered with `is_held`), `reference` (pegged to a price
+    that there is not), `match` (what cannot rest, in a book without `auto_match`), `answer` (it met a last-look quote),
+    or nothing.  `terms` are those in force; `extra` what the endpoint hung on it.  `place` counts the places in the
+    book's queues in the order in which they were taken, 0 before the first.
     """
 
     __slots__ = (
@@ -41,7 +44,10 @@ class Order(BookOrder):
         "filled_lots",
         "held",
         "id",
+        "is_asked",
+        "is_hidden",
         "last_price",
+        "least",
         "listing",
         "lots",
         "notional",
@@ -49,6 +55,9 @@ class Order(BookOrder):
         "oca_type",
         "owner",
         "parent",
+        "promised",
+        "refused_by",
+        "slices",
         "status",
         "stop_ticks",
         "terms",
@@ -57,6 +66,7 @@ class Order(BookOrder):
         "was_elected",
     )
     is_house = False
+    may_wait = True
 
     def __init__(
         self, number: int, sign: int, price: int | None, lots: int, listing: Listing, owner: str, terms: Terms, now: int
@@ -76,6 +86,10 @@ class Order(BookOrder):
         self.commission = ZERO
         self.status = OrderStatus.PENDING_NEW
         self.held = ""
+        self.is_hidden = self.is_asked = False
+        self.least = self.promised = 0
+        self.slices: RandomSlices | None = None
+        self.refused_by: tuple[int, ...] = ()
         self.end: Refusal | None = None
         self.stop_ticks: int | None = None
         self.trail_best: int | None = None
@@ -133,7 +147,8 @@ class Order(BookOrder):
     @property
     def limit_price(self) -> Decimal | None:
         """The limit in force; an elected trailing stop limit has one that its terms did not name."""
-        if self.price is None or self.terms.type in (OrderType.MARKET, OrderType.STOP, OrderType.MARKET_IF_TOUCHED):
+        is_market = self.terms.type in (OrderType.MARKET, OrderType.STOP, OrderType.MARKET_IF_TOUCHED)
+        if self.price is None or (is_market and not self.terms.to_limit):
             return self.terms.limit_price
         return self.price * self.listing.tick
 

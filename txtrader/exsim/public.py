@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from txtrader.exsim.floor import Floor
 from txtrader.exsim.instruments import InstrumentMaster
-from txtrader.exsim.listeners import MarketListener
+from txtrader.exsim.listeners import BookListener, MarketListener
 from txtrader.exsim.market import Market, Watch
 from txtrader.exsim.pricing import Greeks
 from txtrader.exsim.records import BidAsk, DepthRow, Indicative, Listing, Phase, Print, SessionStats, SessionTimes, Top
+from txtrader.exsim.shown import OrdersWatch
 from txtrader.model.market import Bar, BarPeriod
 
 __all__ = ["PublicData"]
@@ -35,6 +36,10 @@ class PublicData:
         if self._floor.on_watch is not None:
             self._floor.on_watch(watch, market.listing)
         return watch
+
+    def watch_orders(self, listing_id: int, listener: BookListener) -> OrdersWatch:
+        """Tell `listener` of each shown order from now on; the watch's `snapshot` says with what number it begins."""
+        return self._market(listing_id).watch_orders(listener)
 
     def top(self, listing_id: int) -> Top:
         """Return the best bid and offer."""

@@ -19,6 +19,7 @@ from txtrader.model.order import OrderType, Side, TimeInForce
 __all__ = [
     "AccountFigures",
     "BidAsk",
+    "BookSnapshot",
     "Changes",
     "Commission",
     "DayEnd",
@@ -30,6 +31,7 @@ __all__ = [
     "Indicative",
     "KeptApart",
     "Listing",
+    "LookRequest",
     "Phase",
     "Print",
     "ProfitAndLoss",
@@ -38,6 +40,7 @@ __all__ = [
     "RowChange",
     "SessionStats",
     "SessionTimes",
+    "ShownOrder",
     "Terms",
     "Top",
     "WhatIf",
@@ -134,6 +137,9 @@ class Reason(StrEnum):
     PHASE = "phase"  # not in the present phase of the book
     AUCTION = "auction"  # it was for an auction that is over, or not for one that begins
     BAND = "price-band"  # priced, or about to trade, outside the band
+    NOTHING_TO_CLOSE = "nothing-to-close"  # reduce-only, and the account's position is closed
+    TRIGGER_REACHED = "trigger-reached"  # the book refuses stops that would be elected at once
+    BELOW_FILLED = "below-filled"  # a replace to less than is done already, where that is refused
     VENUE = "venue"  # decided by the venue's operator or a scripted fault
 
 
@@ -180,14 +186,23 @@ class KeptApart(Refusal, frozen=True, kw_only=True):
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a participant asks for with a new order.
 
-    `parent_id` is the venue id of an order that must fill first; `oca_group` ties orders of one owner together:
-    type 1 cancels the others at the first execution, 2 and 3 reduce them in proportion (the venue is atomic, so
-    that both protect against overfill).  `limit_offset` with a trailing stop limit gives the limit at election.
-    `trail_amount` is in price, `trail_percent` in percent.  A limit order that is `post_only` is refused where it would
-    trade at once.  `auction` is `next` for an order that is good for the next auction only, of any kind, and
+    `parent_id` is the venue id of an order that must fill first; with `after_first` its first part is enough.
+    `oca_group` ties orders of one owner together: type 1 cancels the others at the first execution, 2 and 3 reduce
+    them in proportion (the venue is atomic, so that both protect against overfill), 4 by the same quantity.
+    `limit_offset` with a trailing stop limit gives the limit at election.  `trail_amount` is in price, `trail_percent`
+    in percent.  A limit order that is `post_only` is refused where it would trade at once (or, if the book says so,
+    priced short of that).  `auction` is `next` for an order that is good for the next auction only, of any kind, and
     `cancel_on_auction` for one that an auction ends.  `self_trade_id` is the key of self-trade prevention, by default
     the account.  `is_held`: accept and report it, but keep it out of the market until `Venue.release`.  `extra` is the
     endpoint's own, carried unread.
+
+    A `hidden` order is never in market data and stands behind all that is shown at its price.  `min_quantity`: it
+    trades for no less at once, coming or resting (a smaller remainder counts as the minimum); `all_or_none`: for no
+    less than all.  `display_low` and `display_high` are the bounds between which an iceberg's slices are drawn.
+    `reduce_only`: cut to what closes the account's position.  `to_limit` with a market order: it trades at the best
+    price only, and rests there.  `peg` (`primary`, `market`, `mid`) with a limit order: its price follows its own
+    side's best, the other side's, or their middle, plus `peg_offset`; `limit_price`, if given, is the cap.  Before an
+    order with `last_look` trades its owner is asked.
     """
 
     listing_id: int
@@ -213,6 +228,17 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     auction: str = ""
     is_held: bool = False
     extra: Any = None
+    hidden: bool = False
+    min_quantity: Decimal | None = None
+    all_or_none: bool = False
+    display_low: Decimal | None = None
+    display_high: Decimal | None = None
+    reduce_only: bool = False
+    to_limit: bool = False
+    peg: str = ""
+    peg_offset: Decimal = Decimal(0)
+    after_first: bool = False
+    last_look: bool = False
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,6 +254,14 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     expire_time: int | None = None
     client_order_id: str | None = None
     extra: Any = None
+    hidden: bool | None = None
+    min_quantity: Decimal | None = None
+    all_or_none: bool | None = None
+    display_quantity: Decimal | None = None
+    display_low: Decimal | None = None
+    display_high: Decimal | None = None
+    peg: str | None = None
+    peg_offset: Decimal | None = None
 
 
 class ExecKind(StrEnum):
@@ -291,8 +325,9 @@ class Top(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Print(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One public trade; `aggressor` is the side of the incoming order, `volume` the session's after it.
 
-    `conditions` say what is special about it: `opening`, `closing`, `reopening`, it is of such an auction; `at_last`,
-    of trade at last.  An auction has no aggressor: the side named is that of the newer order.
+    `conditions` say what is special about it: `hidden`, the resting order was; `manual`, somebody matched them;
+    `opening`, `closing`, `reopening`, it is of such an auction; `at_last`, of trade at last.  An auction has no
+    aggressor: the side named is that of the newer order.
     """
 
     listing_id: int
@@ -322,6 +357,24 @@ class DepthRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     price: Decimal
     size: Decimal
     count: int
+
+
+class ShownOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One shown order as everybody may see it; `size` is what is shown of it."""
+
+    public_id: int
+    side: Side
+    price: Decimal
+    size: Decimal
+
+
+class BookSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All shown orders of a book, best price first and the oldest first; `number` is the last change included."""
+
+    listing_id: int
+    number: int
+    bids: tuple[ShownOrder, ...]
+    asks: tuple[ShownOrder, ...]
 
 
 class RowChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -460,6 +513,21 @@ class AccountFigures(msgspec.Struct, frozen=True, kw_only=True):
     day_trades_remaining: int
     ledger: dict[str, Decimal]
     exchange_rates: dict[str, Decimal]
+
+
+class LookRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that has met a last-look quote and waits for its owner's word, until `expire_time`.
+
+    `side` is the taker's; `quote_order_id` the side of the quote that it has met.
+    """
+
+    number: int
+    quote_order_id: int
+    listing_id: int
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    expire_time: int
 
 
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from heapq import merge
 from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.auction import Call, Equilibrium, Part, Step, allocate, equilibrium
@@ -35,9 +36,8 @@ class Regime:
     when a match has put the book into a pause.
     """
 
-    def __init__(self, market: Market, self_trade: SelfTrade, on_breach: Callable[[Market], None] | None) -> None:
+    def __init__(self, market: Market, on_breach: Callable[[Market], None] | None) -> None:
         self._market = market
-        self._self_trade = self_trade
         self._on_breach = on_breach
         self.settings = PhaseSettings()
         self.is_plain = True
@@ -131,7 +131,7 @@ class Regime:
             self._rest(order)
 
     def _rest(self, order: Any) -> None:
-        self._market.book.side(order.sign).add(order, order.price)
+        self._market.book.add(order, order.price)
         self._market.rested(order)
 
     # -- bands
@@ -174,9 +174,12 @@ class Regime:
 
     def _stands_beyond(self, sign: int, price: int | None, cap: int) -> bool:
         """Tell whether orders stand on the other side beyond `cap` that the limit `price` would trade with."""
-        keys = self._market.book.side(-sign).keys
-        first = 0 if price is None else bisect_left(keys, -sign * price)
-        return first < bisect_left(keys, -sign * cap)
+        book = self._market.book
+        for keys in (book.side(-sign).keys, book.hidden(-sign).keys):
+            first = 0 if price is None else bisect_left(keys, -sign * price)
+            if first < bisect_left(keys, -sign * cap):
+                return True
+        return False
 
     def _pause(self, order: Any) -> None:
         """Freeze the book at once; the order that went too far takes part in the auction that follows."""
@@ -195,7 +198,8 @@ class Regime:
         if last is None or order.price != last:
             market.dropped(order, Reason.PHASE)
             return
-        found = [resting for level in self._levels(-sign) if level.key >= -sign * last for resting in level]
+        levels = [level for level in self._levels(-sign) if level.key >= -sign * last]
+        found = [resting for level in levels for resting in level if _takes_part(resting)]
         found.sort(key=lambda resting: resting.place)
         lots = order.leaves
         if order.life == ALL_AT_ONCE and sum(one.leaves for one in found if not self._are_apart(one, order)) < lots:
@@ -206,7 +210,7 @@ class Regime:
         others = [Part(one.number, one.leaves, one.key, one.place) for one in found]
         buys, sells = (mine, others) if sign > 0 else (others, mine)
         orders = {one.number: one for one in [*found, order]}
-        self._perform(allocate(buys, sells, self._self_trade), orders, last, "at_last")
+        self._perform(allocate(buys, sells, self._market.options.self_trade), orders, last, "at_last")
         for one in found:
             self._refresh(one)
         if not order.leaves or (not order.is_house and not order.is_open):
@@ -217,7 +221,7 @@ class Regime:
             self._rest(order)
 
     def _are_apart(self, one: Any, other: Any) -> bool:
-        return self._self_trade is not SelfTrade.NONE and one.key is not None and one.key == other.key
+        return self._market.options.self_trade is not SelfTrade.NONE and one.key is not None and one.key == other.key
 
     # -- auctions
 
@@ -226,9 +230,19 @@ class Regime:
         sums = {1: 0, -1: 0}
         for order in self.unpriced.values():
             sums[order.sign] += order.leaves
-        bids, asks = ({level.price: level.total for level in self._levels(sign)} for sign in (1, -1))
+        bids, asks = self._totals(1), self._totals(-1)
         low, high = self.static_edges() or (None, None)
         return equilibrium(Call(bids, asks, sums[1], sums[-1]), self._auction_reference(), low, high)
+
+    def _totals(self, sign: int) -> dict[int, int]:
+        """Sum what takes part, by price; hidden orders do, those that trade for no less than so much do not."""
+        found: dict[int, int] = {}
+        is_plain = not self._market.book.specials
+        for level in self._levels(sign):
+            lots = level.total if is_plain else sum(order.leaves for order in level if _takes_part(order))
+            if lots:
+                found[level.price] = found.get(level.price, 0) + lots
+        return found
 
     def _auction_reference(self) -> int | None:
         """Return the last trade's price, else the previous close, on the grid of its price band."""
@@ -250,7 +264,7 @@ class Regime:
             price = found.price
             buys, sells = list(self._willing(1, price)), list(self._willing(-1, price))
             orders = {order.number: order for order, _ in buys + sells}
-            steps = allocate([part for _, part in buys], [part for _, part in sells], self._self_trade)
+            steps = allocate([part for _, part in buys], [part for _, part in sells], self._market.options.self_trade)
             assert steps, "whoever makes the volume of a price is willing to trade at it"
             self._perform(steps, orders, price, word)
             for order in orders.values():
@@ -272,14 +286,18 @@ class Regime:
             if level.key < sign * price:
                 return
             for order in level:
-                yield order, Part(order.number, order.leaves - order.reserve, order.key, order.place)
+                if _takes_part(order):
+                    yield order, Part(order.number, order.leaves - order.reserve, order.key, order.place)
             for order in level:
-                if order.reserve:
+                if order.reserve and _takes_part(order):
                     yield order, Part(order.number, order.reserve, order.key, order.place)
 
     def _levels(self, sign: int) -> Iterator[Level]:
-        """Walk the levels of one side, best first: all that takes part in an auction stands there, or has no price."""
-        return iter(self._market.book.side(sign))
+        """Walk the levels of one side, best first, at each price what is shown before what is hidden."""
+        book = self._market.book
+        if not book.hidden(sign).keys:
+            return iter(book.side(sign))
+        return merge(book.side(sign), book.hidden(sign), key=lambda level: -level.key)
 
     def _outside(self) -> list[Any]:
         """List the resting orders whose limits the static band leaves out, oldest first."""
@@ -325,9 +343,7 @@ class Regime:
         level.shown -= shown
         level.total -= lots
         if not order.leaves:
-            level.unlink(order)
-            if level.head is None:
-                self._market.book.side(order.sign).drop(level)
+            self._market.book.leave(order)
 
     def _refresh(self, order: Any) -> None:
         """Show a new slice of an iceberg whose shown part is gone."""
@@ -336,3 +352,8 @@ class Regime:
             level.unlink(order)
             level.append(order)
             self._market.rested(order)
+
+
+def _takes_part(order: Any) -> bool:
+    """Tell whether an order can trade in an auction; one that trades for no less than so much or asks, cannot."""
+    return not order.is_special or not (order.least or order.is_asked)

@@ -2,6 +2,7 @@
 
 A waiting order is unseen.  One that waits for the price to rise (buy stop, sell if touched) is elected when a trade
 is at or above its trigger; one that waits for a fall (sell stop, buy if touched) when a trade is at or below it.
+Instead of trades, a book may have its quotes, their middle or its reference price elect: see `take_at`.
 Elections happen after the causing message is completely processed: see `take`.
 """
 
@@ -12,6 +13,9 @@ from math import ceil, floor
 
 from txtrader.exsim.orders import Order
 from txtrader.model.order import OrderType
+
+_Entry = tuple[int, int, Order]
+_Heap = list[_Entry]
 
 __all__ = ["Triggers", "trail_stop", "waits_for_rise"]
 
@@ -31,13 +35,14 @@ class Triggers:
     heap as a dead entry, dropped when it surfaces or when dead ones outnumber the living.
     """
 
-    __slots__ = ("_entries", "_falls", "_rises", "_trailing", "_turn")
+    __slots__ = ("_entries", "_trailing", "_turn", "_waiting")
 
     def __init__(self) -> None:
         self._turn = 0
         self._entries: dict[int, int] = {}  # order number -> the turn of its valid heap entry
-        self._rises: list[tuple[int, int, Order]] = []
-        self._falls: list[tuple[int, int, Order]] = []
+        self._waiting: dict[tuple[bool, int], _Heap] = {
+            (rises, sign): [] for rises in (True, False) for sign in (1, -1)
+        }
         self._trailing: dict[int, tuple[Order, int]] = {}  # order number -> (order, turn of entry)
 
     def __len__(self) -> int:
@@ -73,25 +78,41 @@ class Triggers:
         """
         if not self._entries:
             return []
-        if self._trailing:
-            self._trail(low, high)
-        risen = self._pop(self._rises, high)
-        fallen = self._pop(self._falls, -low)
-        if not fallen:
-            return [order for _, order in risen]
-        if risen and min(turn for turn, _ in risen) < min(turn for turn, _ in fallen):
-            return [order for _, order in risen + fallen]
-        return [order for _, order in fallen + risen]
+        for sign in (1, -1):
+            self._trail(sign, low, high)
+        return self._in_order(
+            self._pop((True, 1), high) + self._pop((True, -1), high),
+            self._pop((False, 1), -low) + self._pop((False, -1), -low),
+        )
+
+    def take_at(self, buy: int | None, sell: int | None) -> list[Order]:
+        """Take out what is elected at one price for buys and one for sells (None: there is none), as `take` does."""
+        risen: list[_Entry] = []
+        fallen: list[_Entry] = []
+        for sign, price in ((1, buy), (-1, sell)):
+            if price is not None:
+                self._trail(sign, price, price)
+                risen += self._pop((True, sign), price)
+                fallen += self._pop((False, sign), -price)
+        return self._in_order(risen, fallen)
+
+    @staticmethod
+    def _in_order(risen: list[_Entry], fallen: list[_Entry]) -> list[Order]:
+        risen.sort(key=lambda entry: entry[:2])
+        fallen.sort(key=lambda entry: entry[:2])
+        if risen and fallen and min(entry[1] for entry in risen) < min(entry[1] for entry in fallen):
+            elected = risen + fallen
+        else:
+            elected = fallen + risen
+        return [order for _, _, order in elected]
 
     def _push(self, order: Order, turn: int) -> None:
         stop = order.stop_ticks
         assert stop is not None
         self._entries[order.number] = turn
-        if waits_for_rise(order):
-            heappush(self._rises, (stop, turn, order))
-        else:
-            heappush(self._falls, (-stop, turn, order))
-        if len(self._rises) + len(self._falls) > 2 * len(self._entries) + _COMPACT_ABOVE:
+        rises = waits_for_rise(order)
+        heappush(self._waiting[rises, order.sign], (stop if rises else -stop, turn, order))
+        if sum(map(len, self._waiting.values())) > 2 * len(self._entries) + _COMPACT_ABOVE:
             self._compact()
 
     def _is_valid(self, key: int, turn: int, order: Order) -> bool:
@@ -99,23 +120,25 @@ class Triggers:
         return self._entries.get(order.number) == turn and (stop == key if waits_for_rise(order) else stop == -key)
 
     def _compact(self) -> None:
-        self._rises = [entry for entry in self._rises if self._is_valid(*entry)]
-        self._falls = [entry for entry in self._falls if self._is_valid(*entry)]
-        self._rises.sort(key=lambda entry: entry[:2])  # a sorted list is a heap
-        self._falls.sort(key=lambda entry: entry[:2])
+        for heap in self._waiting.values():
+            heap[:] = [entry for entry in heap if self._is_valid(*entry)]
+            heap.sort(key=lambda entry: entry[:2])  # a sorted list is a heap
 
-    def _pop(self, heap: list[tuple[int, int, Order]], reach: int) -> list[tuple[int, Order]]:
-        elected: list[tuple[int, Order]] = []
+    def _pop(self, which: tuple[bool, int], reach: int) -> list[_Entry]:
+        heap = self._waiting[which]
+        elected: list[_Entry] = []
         while heap and heap[0][0] <= reach:
-            key, turn, order = heappop(heap)
-            if self._is_valid(key, turn, order):
-                self.remove(order)
-                elected.append((turn, order))
+            entry = heappop(heap)
+            if self._is_valid(*entry):
+                self.remove(entry[2])
+                elected.append(entry)
         return elected
 
-    def _trail(self, low: int, high: int) -> None:
-        """Move trailing stops behind the best price since entry: away from the order's side only."""
+    def _trail(self, sign: int, low: int, high: int) -> None:
+        """Move the trailing stops of a side behind the best price since entry: away from the order's side only."""
         for order, turn in self._trailing.values():
+            if order.sign != sign:
+                continue
             best = order.trail_best
             assert best is not None and order.stop_ticks is not None
             if order.sign < 0:

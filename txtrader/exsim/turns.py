@@ -19,13 +19,19 @@ class Turns:
     """See the module.
 
     `on_elected(market, order)` is called in a turn of its own for each waiting order that the former one elected;
-    `on_idle()` once all is done.
+    `on_pegs(market)` after each turn of a market that has pegged orders; `on_idle()` once all is done.
     """
 
-    def __init__(self, on_elected: Callable[[Market, Order], None], on_idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_elected: Callable[[Market, Order], None],
+        on_pegs: Callable[[Market], None],
+        on_idle: Callable[[], None],
+    ) -> None:
         self._messages: deque[tuple[Market | None, Callable[[], None]]] = deque()
         self._consequences: deque[tuple[Market | None, Callable[[], None]]] = deque()
         self._on_elected = on_elected
+        self._on_pegs = on_pegs
         self._on_idle = on_idle
         self.is_busy = False
 
@@ -56,3 +62,5 @@ class Turns:
         market.publish()
         for order in market.elected():
             self._consequences.append((market, lambda order=order: self._on_elected(market, order)))  # type: ignore[misc]
+        if market.pegs:
+            self._on_pegs(market)

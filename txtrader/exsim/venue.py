@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from txtrader.exsim.accounts import Account, BotAccount, Rates
 from txtrader.exsim.amend import Amendments
+from txtrader.exsim.book_controls import BookControls
 from txtrader.exsim.charges import commission
 from txtrader.exsim.daily import Recipe
 from txtrader.exsim.day_plan import DayPlan
@@ -25,15 +27,18 @@ from txtrader.exsim.house import ACTIVITIES, Activity
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.interception import Interception
 from txtrader.exsim.interventions import Interventions
+from txtrader.exsim.last_look import LastLook
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.market import Market, Watch
+from txtrader.exsim.matchmaking import Matchmaking
 from txtrader.exsim.memory import Memory
+from txtrader.exsim.options import BookOptions, changed
 from txtrader.exsim.orders import Order
 from txtrader.exsim.participants import Participants, Session
 from txtrader.exsim.phasing import Phasing
 from txtrader.exsim.policies.gate import Gate
 from txtrader.exsim.policies.policy_book import PolicyBook
-from txtrader.exsim.public import PublicData
+from txtrader.exsim.quotes import Quotes
 from txtrader.exsim.records import (
     AccountFigures,
     Changes,
@@ -48,7 +53,6 @@ from txtrader.exsim.records import (
     ProfitAndLoss,
     Reason,
     Refusal,
-    SelfTrade,
     Terms,
     WhatIf,
 )
@@ -63,18 +67,17 @@ ENDLESS = Decimal(10**15)
 """Cash that no test spends."""
 
 
-class Venue(PublicData):
+class Venue(BookControls):
     """See the module.
 
     `clock` is the reactor or a `task.Clock`; `now_ns` the wall in integer nanoseconds UTC.  `recipes` says how each
     listing is priced (by id); `cash` what each account begins with, by currency.  `activity` is `none`, `slow`,
-    `fast`, or actions a second in each market.  `self_trade` says what happens when two orders of one account (or
-    `self_trade_id`) would trade with each other.  `market_rests`: what a market order could not trade at once rests at
-    its last price, so that it fills like a retail broker's; else it is canceled.  Without `has_house` the books are
-    empty but for what participants put there, and without `has_past` nothing was traded or quoted before.  With
-    `opens_accounts` an account that nobody knew is opened by the first order that names it, with means without end.
-    `state_path` names the file in which orders, fills and accounts outlive the process; without it nothing does.
-    `plan` is the day that the phases follow; without it every market trades on until it is told otherwise (`phases`).
+    `fast`, or actions a second in each market.  Without `has_house` the books are empty but for what participants put
+    there, and without `has_past` nothing was traded or quoted before.  With `opens_accounts` an account that nobody
+    knew is opened by the first order that names it, with means without end.  `state_path` names the file in which
+    orders, fills and accounts outlive the process; without it nothing does.  `plan` is the day that the phases follow;
+    without it every market trades on until it is told otherwise (`phases`).  `book_options` say how orders match, in
+    all books until one is changed: see `options.BOOK_OPTIONS`.
     """
 
     def __init__(
@@ -88,14 +91,13 @@ class Venue(PublicData):
         rates: Rates,
         seed: int = 1,
         activity: str | float = "slow",
-        market_rests: bool = False,
-        self_trade: SelfTrade = SelfTrade.NONE,
         has_house: bool = True,
         has_past: bool = True,
         opens_accounts: bool = False,
         tape: Tape | None = None,
         state_path: str | None = None,
         plan: DayPlan | None = None,
+        **book_options: Any,
     ) -> None:
         self.clock = clock
         self.now_ns = now_ns
@@ -118,8 +120,8 @@ class Venue(PublicData):
             recipes=recipes,
             seed=seed,
             activity=Activity(rate),
-            market_rests=market_rests,
-            self_trade=self_trade,
+            options=changed(BookOptions(), book_options),
+            on_ask=lambda *facts: self._last_look.asked(*facts),
             on_less=lambda *facts: self._desk.lessened(*facts),
             has_house=has_house,
             has_past=has_past,
@@ -142,9 +144,13 @@ class Venue(PublicData):
             # No order id is used twice, not even by the next run: it counts from the second of the start.
             first_number=1_000_000 + started * 4 % 900_000_000,
             exec_prefix=f"{started & 0xFFFFFFFF:08x}",
+            seed=seed,
         )
         self.phases = Phasing(clock, now_ns, self._desk, self._floor, seed, plan)
         self._amendments = Amendments(self._desk)
+        self._matchmaking = Matchmaking(self._desk)
+        self._last_look = LastLook(self._desk, clock)
+        self._quotes = Quotes(self._desk, self._amendments, self._last_look)
         self.departures = Departures(clock, self._mass_cancel, self._participants.is_here)
         self._interventions = Interventions(self._desk, self._amendments)
         self.gate: Gate | None = None  # where policies answer requests, while there are any
@@ -171,6 +177,7 @@ class Venue(PublicData):
         self.phases.stop()
         self.departures.stop()
         self._desk.stop()
+        self._last_look.stop()
         self.tape.write("stop")
         self.tape.flush()
         if self.memory is not None:
@@ -444,7 +451,7 @@ class Venue(PublicData):
         listing = self._listing(old.listing_id)
         new_price = old.price if price is None else price
         new_quantity = old.quantity if quantity is None else quantity
-        if new_price % listing.tick or new_quantity % listing.step or new_quantity < 0:
+        if (price is not None and price % listing.tick) or new_quantity % listing.step or new_quantity < 0:
             raise ValueError(f"{listing.symbol} cannot trade {new_quantity} at {new_price}")
         revised: dict[str, Fill] = {}
 
