@@ -339,6 +339,23 @@ async def test_a_client_that_is_back_in_time_keeps_its_orders():
     await in_room(body, cancel_on_disconnect=True, cancel_grace=600.0, spares_gtc=True)()
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_logs_out_in_order_may_keep_its_orders():
+    def body(room):
+        client, other = room.client(), room.client(sender="OTHER")
+        for one in (client, other):
+            one.order("A1", 1, 100, "99.50", _1=ACCOUNT)
+            one.next("8")
+        client.send("5")
+        client.next("5")
+        client.close()
+        other.close()
+        room.until_nobody_is_there()
+        assert [order.owner[-6:] for order in room.do(room.venue.live_orders)] == ["CLIENT"]
+
+    await in_room(body, cancel_on_disconnect=True, spares_logouts=True)()
+
+
 @with_room
 def test_orders_for_auctions_have_their_words(room):
     client = room.client("FIXT.1.1")

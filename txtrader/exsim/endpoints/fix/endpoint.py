@@ -97,6 +97,7 @@ class FixConnection:
             self.pump.pause()
         self._holds: Identity | None = None
         self._is_known = False
+        self.has_logged_out = False
 
     @property
     def identity(self) -> Identity | None:
@@ -187,6 +188,7 @@ class FixConnection:
             self.endpoint.sessions += 1
             application.logged_on(self)
         elif isinstance(event, LoggedOut):
+            self.has_logged_out = True
             self.pump.close()
         else:
             application.received(self, event)

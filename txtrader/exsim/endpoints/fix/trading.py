@@ -45,7 +45,8 @@ class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`accounts` are those of each CompID (all of the venue by default), the first one where an order names none.
 
     `cancel_on_disconnect`: a client that goes takes its orders along, `cancel_grace` seconds later unless it is back
-    by then; GTC orders stay where it `spares_gtc`.  `role` is what clients may do: `all`, `orders`, `data`.
+    by then; GTC orders stay where it `spares_gtc`, all where it `spares_logouts` and the client logged out in order.
+    `role` is what clients may do: `all`, `orders`, `data`.
     """
 
     accounts: dict[str, tuple[str, ...]] = {}
@@ -53,6 +54,7 @@ class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
     role: str = "all"
     cancel_grace: float = 0.0
     spares_gtc: bool = False
+    spares_logouts: bool = False
 
 
 class Trading(OrderListener):
@@ -95,8 +97,9 @@ class Trading(OrderListener):
 
     def lost(self, connection: FixConnection) -> None:
         self.data.lost(connection)
-        if self.options.cancel_on_disconnect and connection.identity is not None:
-            options = self.options
+        options = self.options
+        is_spared = options.spares_logouts and connection.has_logged_out
+        if options.cancel_on_disconnect and not is_spared and connection.identity is not None:
             self.venue.departures.left(
                 owner_of(connection.identity), grace=options.cancel_grace, spares_gtc=options.spares_gtc
             )

@@ -15,13 +15,8 @@ __all__ = ["NOT_OFFERED", "OuchOptions", "OuchUser"]
 
 NOT_OFFERED: Mapping[str, str] = MappingProxyType(
     {
-        "hidden": "display",
-        "min_quantity": "min_quantity",
-        "random_reserves": "max_floor",
-        "peg": "peg",
         "market_maker_peg": "peg",
         "discretion": "other",
-        "cross": "cross",
         "imbalance_only": "display",
         "retail": "retail",
         "routing": "routing",
