@@ -206,6 +206,22 @@ def test_a_halt_is_told_and_ends(exsim, engine, book):
     assert [event["phase"] for event in exsim.get_events(kinds=["phase"])["events"]] == ["halt", "continuous"]
 
 
+def test_the_options_of_a_books_phases_are_its_properties(exsim, engine, book):
+    def set_option(name, value):
+        return exsim.request("set_book_property", book="IBM", property=name, value=value)
+
+    assert set_option("halt_accepts", "all") == {"old": "cancels", "new": "all"}
+    assert set_option("static_band", "5%")["new"] == "5%"
+    assert refused("invalid-argument", set_option, "static_band", "wide").field == "static_band"
+    refused("invalid-argument", set_option, "halt_accepts", "some")
+    engine.halt("IBM")
+    assert book.buy("b1", 5, "9")["status"] == "new"
+    engine.create_book("Y", symbol="Y", pause_seconds=5)
+    assert exsim.request("get_book", book="Y")["properties"]["pause_seconds"] == 5
+    refused("invalid-argument", engine.create_book, "Z", symbol="Z", dynamic_band="wide")
+    assert "Z" not in exsim.request("get_engine", engine=engine.name)["books"]
+
+
 def test_day_orders_expire_at_the_end_of_the_day(engine, book):
     book.buy("b1", 5, "9")
     book.buy("b2", 5, "9", tif="gtc")

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from txtrader.errors import InvalidArgument
 from txtrader.exsim.accounts import Rates
 from txtrader.exsim.control.events import Events, OrderEvents, PhaseEvents
-from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, choice, is_name, maybe
+from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, WHOLE, Kind, choice, is_name, maybe
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property, read_property
 from txtrader.exsim.crowd import Crowd
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Watch
 from txtrader.exsim.orders import Order
+from txtrader.exsim.phase_options import PHASE_OPTIONS, PhaseOption
 from txtrader.exsim.records import Listing, Reason, Refusal, SelfTrade
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.venue import Venue
@@ -51,6 +53,14 @@ ENGINE_PROPERTIES = {
     )
 }  # fmt: skip
 
+_PHASE_KINDS = {"seconds": WHOLE, "bool": FLAG, "price": maybe(DECIMAL), "band": maybe(TEXT)}
+
+
+def _phase_property(option: PhaseOption) -> Property:
+    kind: Kind = choice(option.choices) if option.choices else _PHASE_KINDS[option.type]
+    return Property(option.name, kind, option.default, option.meaning, option.unit)
+
+
 BOOK_PROPERTIES = {
     found.name: found
     for found in (
@@ -71,6 +81,7 @@ BOOK_PROPERTIES = {
         Property("isin", TEXT, "", "", is_fixed=True),
         Property("name", TEXT, "", "in full", is_fixed=True),
         Property("reference", maybe(DECIMAL), None, "the reference price, the last close to clients", is_fixed=True),
+        *map(_phase_property, PHASE_OPTIONS.values()),
     )
 }  # fmt: skip
 
@@ -87,7 +98,11 @@ class Book:
 
     def set(self, name: str, value: Any) -> None:
         """Set a property that may change."""
-        raise ControlError("wrong-state", f"{name} is given when the book is made", name)
+        try:
+            self.engine.venue.phases.set_option(self.listing.id, name, value)
+        except InvalidArgument as error:
+            raise ControlError("invalid-argument", error.message, name) from error
+        self.values[name] = value
 
 
 class Engine:
@@ -220,6 +235,13 @@ class Engine:
         book.watch = self.venue.watch(listing.id, PhaseEvents(self._events, self.name, name))
         if values["reference"] is not None:
             self.venue.set_close(listing.id, values["reference"])
+        try:
+            for option in PHASE_OPTIONS.values():
+                if values[option.name] != option.default:
+                    book.set(option.name, values[option.name])
+        except ControlError:
+            self.delete_book(book)
+            raise
         return book
 
     def _listing(self, values: Mapping[str, Any]) -> Listing:
