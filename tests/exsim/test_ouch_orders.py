@@ -12,7 +12,6 @@ from ouch_client import OuchClient, Room
 
 from txtrader.dialects.ouch import REJECTIONS
 from txtrader.exsim.endpoints.ouch import OuchUser
-from txtrader.exsim.endpoints.ouch.options import NOT_OFFERED
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.records import Changes, Phase, Reason, Refusal, SelfTrade
 
@@ -214,13 +213,11 @@ REFUSALS: list[tuple[dict[str, Any], str, int]] = [
     ({"price": None}, "X", 29),
     ({"side": "X"}, "O", 9),
     ({"display": "?"}, "D", 3),
-    ({"display": "N"}, "D", 3),
     ({"capacity": "X"}, "O", 15),
     ({"iso": "X"}, "O", 8),
     ({"cross": "O"}, "R", 20),
     ({"cross": "?"}, "R", 20),
     ({"firm": "BBBB"}, "L", 12),
-    ({"min_qty": 10}, "N", 13),
     ({"shares": 999_999, "price": "190000"}, "O", 31),
 ]
 
@@ -246,7 +243,7 @@ def test_the_largest_size_and_the_smallest_price_are_taken(version, take_seat):
 def test_what_one_version_alone_can_ask_for_is_rejected_by_reason(take_seat):
     _, alice = take_seat("4.2")
     asked: list[tuple[dict[str, Any], str]] = [
-        ({"life": 100_000}, "O"), ({"display": "I"}, "D"), ({"display": "M"}, "D"), ({"display": "Q"}, "O"),
+        ({"life": 100_000}, "O"), ({"display": "I"}, "D"), ({"display": "Q"}, "O"),
         ({"token": "two words"}, "O"), ({"token": ""}, "O"),
     ]  # fmt: skip
     for place, (fields, letter) in enumerate(asked, 1):
@@ -254,8 +251,8 @@ def test_what_one_version_alone_can_ask_for_is_rejected_by_reason(take_seat):
         assert alice.briefs("reason") == [("J", letter)], fields
     _, alice = take_seat("5.0")
     tags: list[tuple[bytes, int]] = [
-        (b"\2\6M", 17), (b"\2\6X", 17), (b"\5\x0eNYSE", 22), (b"\2\x11Q", 26), (b"\2\x11I", 3), (b"\2\x11?", 15),
-        (b"\5\x0d\0\0\0\5", 4), (b"\2\x0aL", 15), (b"\2\x63X", 15), (b"\2\x0cP\2\x0cP", 15),
+        (b"\2\6X", 17), (b"\5\x0eNYSE", 22), (b"\2\x11Q", 26), (b"\2\x11I", 3), (b"\2\x11?", 15),
+        (b"\2\x0aL", 15), (b"\2\x63X", 15), (b"\2\x0cP\2\x0cP", 15),
     ]  # fmt: skip
     for place, (tag, number) in enumerate(tags, 1):
         alice.enter(place, "B", 100, "99.00", tags=tag, text="MINE")
@@ -265,11 +262,48 @@ def test_what_one_version_alone_can_ask_for_is_rejected_by_reason(take_seat):
         assert alice.briefs("reason") == [("J", 15)]
 
 
-def test_a_feature_opens_where_its_row_is_gone(take_seat):
-    opened = {name: word for name, word in NOT_OFFERED.items() if name != "cross"}
-    _, alice = take_seat("5.0", not_offered=opened)
+@of_every_version
+def test_a_hidden_order_is_not_seen_and_trades(version, take_seat):
+    room, alice = take_seat(version)
+    alice.enter(1, "B", 100, "99.00", display="N")
+    assert alice.briefs() == [("A", 1, 100)]
+    assert room.book()[0] == []
+    room.sell(40, "99.00")
+    assert alice.briefs() == [("E", 1, 40)]
+
+
+@of_every_version
+def test_a_minimum_quantity_is_not_traded_below(version, take_seat):
+    room, alice = take_seat(version)
+    alice.enter(1, "B", 100, "99.00", min_qty=50)
+    assert alice.briefs() == [("A", 1, 100)]
+    room.sell(40, "99.00")
+    assert alice.take() == []
+    room.sell(60, "99.00")
+    assert alice.briefs() == [("E", 1, 60)]
+
+
+def test_a_pegged_order_follows_its_own_side(take_seat):
+    room, alice = take_seat("5.0")
+    room.buy(10, "98.00")
+    room.sell(10, "100.00")
+    alice.enter(1, "B", 100, "99.50", tags=b"\2\6R")
+    assert alice.briefs() == [("A", 1, 100)]
+    (order,) = room.venue.live_orders(owner="ouch|ALICE")
+    assert order.limit_price == Decimal("98.00")
+    room.buy(10, "98.50")
+    assert order.limit_price == Decimal("98.50")
+
+
+def test_an_order_for_the_closing_cross_trades_in_it(take_seat):
+    room, alice = take_seat("5.0")
     alice.enter(1, "B", 100, "99.00", cross="C")
-    assert alice.briefs("reason") == [("J", 15)], "now it is the venue that has no closing auction"
+    assert alice.briefs() == [("A", 1, 100)]
+    room.sell(40, "99.00")
+    assert alice.take() == [], "it waits unseen"
+    room.venue.set_phase(1, Phase.CLOSING_AUCTION)
+    room.venue.set_phase(1, Phase.POST_CLOSE)
+    assert ("E", 1, 40) in alice.briefs()
 
 
 @of_every_version

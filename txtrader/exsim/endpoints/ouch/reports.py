@@ -32,6 +32,9 @@ _REASONS = {
     Reason.EXPIRE_TIME: "tif",
     Reason.BUYING_POWER: "risk",
     Reason.CLOSED: "closed",
+    Reason.PHASE: "cross",
+    Reason.AUCTION: "cross",
+    Reason.BAND: "price",
     Reason.WOULD_TRADE: "price",
 }
 _CANCELLATIONS = {
