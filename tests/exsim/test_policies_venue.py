@@ -189,6 +189,19 @@ def test_delays_are_drawn_from_a_range_about_a_mean_and_with_spikes():
     assert {round(one) for one in seen["spikes"]} == {1, 10}
 
 
+def test_parts_of_a_fill_come_one_after_the_other_and_then_the_rest_works(stage):
+    stage.sell(5, "99.00")
+    add(stage, rule("new", {"do": "fill", "quantity": 4, "parts": 2, "seconds": 1, "every": 2, "price": "98.50"}))
+    order = stage.buy(10, "99.00")
+    seen = []
+    for _ in range(4):
+        seen.append((order.filled, order.last_price))
+        stage.clock.advance(1)
+    at = Decimal("98.50")
+    assert seen == [(0, None), (2, at), (2, at), (9, Decimal("99.00"))], "two, then two more, and five in the book"
+    assert order.rests and order.remaining == 1
+
+
 # -- the venue and its data
 
 
