@@ -133,8 +133,9 @@ def test_a_scope_bounds_a_policy(stage):
 # -- chance
 
 
-def draws(*before, name="p", **options):
-    stage = Stage(**options)
+def draws(*before, name="p", seed=7):
+    stage = Stage()
+    stage.venue.seed = seed
     for number, policy in enumerate(before):
         stage.venue.policies.add(Policy(f"other{number}", [policy]))
     add(stage, rule({"type": "new", "probability": "0.4"}, "reject"), name=name)
