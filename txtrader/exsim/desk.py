@@ -80,36 +80,35 @@ class Desk:
 
     def submit(self, owner: str, sequence: Sequence[Terms], known_accounts: Sequence[str]) -> list[Order]:
         """Enter orders as one message: all are accepted or refused first, then those that work go to the market."""
-        made = self.make(owner, sequence)
-        self.accept(made, known_accounts)
+        made = self.make_all(owner, sequence)
+        self.turns.run(None, partial(self.accept, list(made), known_accounts))
         return made
 
-    def make(self, owner: str, sequence: Sequence[Terms]) -> list[Order]:
-        """Give the orders of one message their numbers; they are pending until `accept`."""
+    def make_all(self, owner: str, sequence: Sequence[Terms]) -> list[Order]:
+        """Make the orders of one message, which are still to be accepted."""
         now = self.now_ns()
         made: list[Order] = []
         for terms in sequence:
             parent_id = terms.parent_id
             if parent_id is not None and parent_id < 0:
                 terms = msgspec.structs.replace(terms, parent_id=made[-parent_id - 1].id)
-            made.append(self._make(owner, terms, now))
+            made.append(self.make(owner, terms, now))
         return made
 
-    def accept(self, made: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()) -> None:
-        """Accept or refuse pending orders, then send them to the market but for those (by id) that are `kept_out`."""
-        waiting = list(made)
+    def accept(self, orders: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()) -> None:
+        """Accept or refuse orders that were made, and let those that work follow from the present turn.
 
-        def accept() -> None:
-            for order in waiting:
-                if order.is_open:  # else it was canceled while it was pending
-                    self._accept(order, known_accounts)
-            for order in waiting:
-                if order.status is OrderStatus.NEW and order.id not in kept_out:
-                    self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
+        Those that are `kept_out` (by id) are accepted and do not go to the market.
+        """
+        for order in orders:
+            if order.is_open:  # else it was canceled while it was pending
+                self._accept(order, known_accounts)
+        for order in orders:
+            if order.status is OrderStatus.NEW and order.id not in kept_out:
+                self.turns.then(self.market_of(order.listing.id), partial(self.start, order))
 
-        self.turns.run(None, accept)
-
-    def _make(self, owner: str, terms: Terms, now: int) -> Order:
+    def make(self, owner: str, terms: Terms, now: int) -> Order:
+        """Make an order that is still to be accepted."""
         number = self._next_number
         self._next_number += 1
         market = self.market_of(terms.listing_id)
