@@ -170,3 +170,38 @@ def test_what_this_wire_has_not_is_refused(world: World, one: dict[str, Any]) ->
     everywhere = Policy("everywhere", [one])
     with pytest.raises(NotOffered):
         world.venue.policies.add(everywhere)
+
+
+def wire_of_a_run(name: str) -> bytes:
+    """Return all that a client reads in a run of much chance."""
+    world = World(has_house=False)
+    client = world.connect()
+    client.take()
+    add(
+        world,
+        rule({"type": "new", "probability": "0.3"}, {"do": "reject"}),
+        rule(
+            "new",
+            {"do": "delay", "seconds": "0.1", "to": "0.9", "spike": 2, "chance": "0.2"},
+            {"do": "fill", "parts": 2},
+        ),
+        rule("fill", {"do": "reorder", "window": 3, "seconds": 1}),
+        name=name,
+    )
+    data = b""
+    for number in range(1, 13):
+        client.send("placeOrder", **client_order(number))
+        world.advance(0.2)
+        data += client.transport.value()
+        client.transport.clear()
+    world.advance(4)
+    data += client.transport.value()
+    client.lose()
+    world.close()
+    return data
+
+
+def test_the_same_run_gives_the_same_bytes() -> None:
+    first = wire_of_a_run("p")
+    assert wire_of_a_run("p") == first and len(first) > 5_000
+    assert wire_of_a_run("q") != first

@@ -133,8 +133,9 @@ def test_a_scope_bounds_a_policy(stage):
 # -- chance
 
 
-def draws(*before, name="p", **options):
-    stage = Stage(**options)
+def draws(*before, name="p", seed=7):
+    stage = Stage()
+    stage.venue.seed = seed
     for number, policy in enumerate(before):
         stage.venue.policies.add(Policy(f"other{number}", [policy]))
     add(stage, rule({"type": "new", "probability": "0.4"}, "reject"), name=name)
@@ -187,6 +188,19 @@ def test_delays_are_drawn_from_a_range_about_a_mean_and_with_spikes():
     assert 0.9 < seen["range"][0] < 1.5 and 2.5 < seen["range"][-1] < 3.1
     assert 1.7 < sum(seen["normal"]) / 30 < 2.3 and len({round(one, 1) for one in seen["normal"]}) > 5
     assert {round(one) for one in seen["spikes"]} == {1, 10}
+
+
+def test_parts_of_a_fill_come_one_after_the_other_and_then_the_rest_works(stage):
+    stage.sell(5, "99.00")
+    add(stage, rule("new", {"do": "fill", "quantity": 4, "parts": 2, "seconds": 1, "every": 2, "price": "98.50"}))
+    order = stage.buy(10, "99.00")
+    seen = []
+    for _ in range(4):
+        seen.append((order.filled, order.last_price))
+        stage.clock.advance(1)
+    at = Decimal("98.50")
+    assert seen == [(0, None), (2, at), (2, at), (9, Decimal("99.00"))], "two, then two more, and five in the book"
+    assert order.rests and order.remaining == 1
 
 
 # -- the venue and its data

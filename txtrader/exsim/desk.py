@@ -118,12 +118,12 @@ class Desk:
 
     def submit(self, owner: str, sequence: Sequence[Terms], known_accounts: Sequence[str]) -> list[Order]:
         """Enter orders as one message: all are accepted or refused first, then those that work go to the market."""
-        made = self.make(owner, sequence)
-        self.accept(made, known_accounts)
+        made = self.make_all(owner, sequence)
+        self.turns.run(None, partial(self.accept, list(made), known_accounts))
         return made
 
-    def make(self, owner: str, sequence: Sequence[Terms]) -> list[Order]:
-        """Give the orders of one message their numbers; they are pending until `accept`."""
+    def make_all(self, owner: str, sequence: Sequence[Terms]) -> list[Order]:
+        """Make the orders of one message, which are still to be accepted."""
         now = self.now_ns()
         made: list[Order] = []
         for terms in sequence:
