@@ -500,6 +500,8 @@ class Desk:
     def forget(self, order: Order) -> None:
         self.live.pop(order.id, None)
         self.links.leave(order)
+        if order.promised and self.on_taken_out is not None:  # somebody matched it by hand
+            self.on_taken_out(order)
         if order.terms.reduce_only:
             self.reducing.discard(order)
         if order.terms.peg:

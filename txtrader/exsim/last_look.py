@@ -98,7 +98,7 @@ class LastLook:
                 raise InvalidArgument(f"{price} is not a multiple of {listing.tick}", path="price")
             ticks = exact_ticks(price, listing)
         assert ticks is not None
-        if taker.price is not None and taker.sign * (ticks - taker.price) > 0:
+        if accept and taker.price is not None and taker.sign * (ticks - taker.price) > 0:
             raise InvalidArgument(f"the taker's limit is {taker.limit_price}", path="price")
         self._desk.tape.write("look_answer", number, accept, lots, ticks)
         self._desk.turns.run(market, partial(self._answer, request, market, lots if accept else 0, ticks))
@@ -128,8 +128,7 @@ class LastLook:
         if taker.is_open:
             if lots < request.lots:
                 taker.refused_by = (*taker.refused_by, resting.number)
-            taker.held = ""
-            self._desk.work(market, taker)
+            self._desk.start(taker)
 
     def _close(self, request: _Request) -> None:
         del self._requests[request.facts.number]
