@@ -208,6 +208,17 @@ def test_a_pegged_taker_waits_where_it_is_and_follows_again_afterwards():
     assert (taker.filled, taker.rests, taker.held) == (1, True, "") and taker.limit_price == D("101.00")
 
 
+def test_a_taker_that_its_group_reduces_meanwhile_gets_no_more_than_it_wants():
+    stage, quote = looked()
+    taker = stage.buy(8, "101.00", oca_group="g", oca_type=4)
+    stage.buy(8, "99.50", oca_group="g", oca_type=4)
+    stage.sell(5, "99.50")
+    (request,) = stage.venue.quote_requests()
+    assert (taker.remaining, request.quantity) == (3, 8)
+    stage.venue.answer_quote_request("q", request.number, True)
+    assert (taker.status, taker.filled, quote.offer.remaining) == (FILLED, 3, 7)
+
+
 def test_a_quote_that_is_matched_away_by_hand_refuses_its_requests():
     stage, quote = looked()
     taker, other = stage.buy(4, "101.00"), stage.buy(10, "90.00")

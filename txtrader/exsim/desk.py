@@ -238,12 +238,12 @@ class Desk:
             order.stop_ticks = to_ticks(terms.stop_price, order.listing)
             if self._is_reached(market, order):
                 return Refusal(Reason.TRIGGER_REACHED, f"the trigger {terms.stop_price} is reached already")
-        if terms.reduce_only and held in ("", "trigger"):
-            refusal = self.reducing.cut_new(order)
-            if refusal is not None:
-                return refusal
         for screen in self.screens:
             refusal = screen(order)
+            if refusal is not None:
+                return refusal
+        if terms.reduce_only and held in ("", "trigger"):
+            refusal = self.reducing.cut_new(order)
             if refusal is not None:
                 return refusal
         return self.accounts[terms.account].check_margin(order.listing, order.leaves, order.sign)

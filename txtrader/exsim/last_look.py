@@ -122,7 +122,8 @@ class LastLook:
             return
         self._close(request)
         taker, resting = request.taker, request.resting
-        lots = min(lots, resting.leaves) if resting.level is not None else 0  # somebody may have matched it by hand
+        # The quote may have been matched by hand meanwhile, and the taker reduced by its group.
+        lots = min(lots, resting.leaves, taker.leaves) if resting.level is not None else 0
         if lots:
             market.match(taker, resting, ticks, lots)
         if taker.is_open:
