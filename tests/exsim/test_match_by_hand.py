@@ -103,6 +103,11 @@ def test_matching_that_is_switched_on_again_works_off_what_has_gathered():
     first, second = stage.buy(10, "100.00"), stage.buy(10, "100.05")
     sell, market = stage.sell(15, "99.00"), stage.buy(2)
     assert first.filled == 0
+    stage.venue.set_phase(ACME.id, Phase.HALT)
+    with pytest.raises(WrongState):
+        stage.venue.set_book_option(ACME.id, "auto_match", True)
+    assert stage.venue.set_book_option(ACME.id, "auto_match", False) == (False, False)
+    stage.venue.set_phase(ACME.id, Phase.CONTINUOUS)
     stage.venue.set_book_option(ACME.id, "auto_match", True)
     assert (second.filled, first.filled, sell.status) == (10, 5, FILLED)
     assert sell.average_price == (D("100.05") * 10 + D("100.00") * 5) / 15, "the older ones stood first"

@@ -10,7 +10,7 @@ from exsim_venue import ACME, B, Stage
 from txtrader.errors import InvalidArgument, NotFound
 from txtrader.exsim.errors import AlreadyExists, WrongState
 from txtrader.exsim.records import Changes, Phase, Reason
-from txtrader.model.order import OrderStatus, TimeInForce
+from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
 D = Decimal
 FILLED, CANCELED, EXPIRED = OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED
@@ -195,6 +195,35 @@ def test_the_takers_cancel_withdraws_the_request_and_the_quotes_end_refuses_it()
     patient, hasty = stage.buy(4, "101.00"), stage.buy(2, "101.00", tif=TimeInForce.IOC)
     stage.venue.withdraw_quote("q")
     assert patient.rests and hasty.status is CANCELED and not_answered(stage) == []
+
+
+def test_a_pegged_taker_waits_where_it_is_and_follows_again_afterwards():
+    stage, _ = looked()
+    stage.sell(1, "103.00")
+    taker = stage.buy(4, type=OrderType.LIMIT, peg="market")
+    (request,) = stage.venue.quote_requests()
+    stage.buy(1, "99.50"), stage.sell(1, "100.50")
+    assert (taker.held, taker.rests, request.price) == ("answer", False, D("101.00")), "it does not move meanwhile"
+    stage.venue.answer_quote_request("q", request.number, False)
+    assert (taker.filled, taker.rests, taker.held) == (1, True, "") and taker.limit_price == D("101.00")
+
+
+def test_a_taker_that_its_group_reduces_meanwhile_gets_no_more_than_it_wants():
+    stage, quote = looked()
+    taker = stage.buy(8, "101.00", oca_group="g", oca_type=4)
+    stage.buy(8, "99.50", oca_group="g", oca_type=4)
+    stage.sell(5, "99.50")
+    (request,) = stage.venue.quote_requests()
+    assert (taker.remaining, request.quantity) == (3, 8)
+    stage.venue.answer_quote_request("q", request.number, True)
+    assert (taker.status, taker.filled, quote.offer.remaining) == (FILLED, 3, 7)
+
+
+def test_a_quote_that_is_matched_away_by_hand_refuses_its_requests():
+    stage, quote = looked()
+    taker, other = stage.buy(4, "101.00"), stage.buy(10, "90.00")
+    stage.venue.match_orders(quote.offer.id, other.id, force=True)
+    assert stage.venue.quote_requests() == [] and taker.rests and not_answered(stage) == []
 
 
 def test_a_takers_replace_asks_anew():

@@ -93,7 +93,7 @@ class Amendments:
             new = desk.make_one(owner, terms, desk.now_ns())
             desk.take_out(order)
             desk.end(order, OrderStatus.CANCELED, Refusal(Reason.REPLACED, f"order {new.id} stands in its place"))
-            desk.accept_now((new,), accounts)
+            desk.accept((new,), accounts)
             if not new.is_open:
                 desk.turns.then(desk.market_of(order.listing.id), _nothing)  # the market is told that the old one went
 

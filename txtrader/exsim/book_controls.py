@@ -31,7 +31,8 @@ class BookControls(PublicData):
     def set_book_option(self, listing_id: int, name: str, value: Any) -> tuple[Any, Any]:
         """Change one option of a book (`options.BOOK_OPTIONS`); return the old and the new value.
 
-        Raises InvalidArgument.  Where `auto_match` is switched on again, what crosses meanwhile trades.
+        Raises InvalidArgument.  Where `auto_match` is switched on again, what crosses meanwhile trades; in a book that
+        does not trade now that is WrongState.
         """
         market = self._market(listing_id)
         old = market.options

@@ -133,14 +133,11 @@ class Desk:
             made.append(self.make_one(owner, terms, now))
         return made
 
-    def accept(self, made: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()) -> None:
-        """Accept or refuse pending orders, then send them to the market but for those (by id) that are `kept_out`."""
-        self.turns.run(None, partial(self.accept_now, list(made), known_accounts, kept_out))
+    def accept(self, orders: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()) -> None:
+        """Accept or refuse orders that were made, and let those that work follow from the present turn.
 
-    def accept_now(
-        self, orders: Sequence[Order], known_accounts: Sequence[str], kept_out: Collection[int] = ()
-    ) -> None:
-        """Do what `accept` does within the present turn; those that work follow from it."""
+        Those that are `kept_out` (by id) are accepted and do not go to the market.
+        """
         for order in orders:
             if order.is_open:  # else it was canceled while it was pending
                 self._accept(order, known_accounts)
@@ -275,12 +272,12 @@ class Desk:
             order.stop_ticks = to_ticks(terms.stop_price, order.listing)
             if self._is_reached(market, order):
                 return Refusal(Reason.TRIGGER_REACHED, f"the trigger {terms.stop_price} is reached already")
-        if terms.reduce_only and held in ("", "trigger"):
-            refusal = self.reducing.cut_new(order)
-            if refusal is not None:
-                return refusal
         for screen in tuple(self.screens):
             refusal = screen(order)
+            if refusal is not None:
+                return refusal
+        if terms.reduce_only and held in ("", "trigger"):
+            refusal = self.reducing.cut_new(order)
             if refusal is not None:
                 return refusal
         return self.accounts[terms.account].check_margin(order.listing, order.leaves, order.sign)
@@ -586,6 +583,8 @@ class Desk:
     def forget(self, order: Order) -> None:
         self.live.pop(order.id, None)
         self.links.leave(order)
+        if order.promised and self.on_taken_out is not None:  # somebody matched it by hand
+            self.on_taken_out(order)
         if order.terms.reduce_only:
             self.reducing.discard(order)
         if order.terms.peg:

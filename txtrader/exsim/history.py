@@ -118,7 +118,7 @@ class History:
 
     def _take_top(self, time: int, bid: int, bid_lots: int, ask: int, ask_lots: int) -> None:
         assert self._middles is not None
-        self._middles.add(time, (bid + ask) // 2, 0)
+        self._middles.add(time, int((bid + ask) // 2), 0)  # a price may be at half a tick, a bar may not
 
     def bars(self, period: BarPeriod, start: int, end: int, now: int, *, source: str, regular: bool) -> list[Bar]:
         """Return bars with start <= time < end, none of the future; see `Venue.bars`."""

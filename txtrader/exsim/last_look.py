@@ -98,7 +98,7 @@ class LastLook:
                 raise InvalidArgument(f"{price} is not a multiple of {listing.tick}", path="price")
             ticks = exact_ticks(price, listing)
         assert ticks is not None
-        if taker.price is not None and taker.sign * (ticks - taker.price) > 0:
+        if accept and taker.price is not None and taker.sign * (ticks - taker.price) > 0:
             raise InvalidArgument(f"the taker's limit is {taker.limit_price}", path="price")
         self._desk.tape.write("look_answer", number, accept, lots, ticks)
         self._desk.turns.run(market, partial(self._answer, request, market, lots if accept else 0, ticks))
@@ -122,14 +122,14 @@ class LastLook:
             return
         self._close(request)
         taker, resting = request.taker, request.resting
-        lots = min(lots, resting.leaves) if resting.level is not None else 0  # somebody may have matched it by hand
+        # The quote may have been matched by hand meanwhile, and the taker reduced by its group.
+        lots = min(lots, resting.leaves, taker.leaves) if resting.level is not None else 0
         if lots:
             market.match(taker, resting, ticks, lots)
         if taker.is_open:
             if lots < request.lots:
                 taker.refused_by = (*taker.refused_by, resting.number)
-            taker.held = ""
-            self._desk.work(market, taker)
+            self._desk.start(taker)
 
     def _close(self, request: _Request) -> None:
         del self._requests[request.facts.number]

@@ -287,8 +287,6 @@ class Market:
                 order.leaves -= lots
             elif self.book.trade(order, lots):
                 refreshed.append(order)
-        if self.shown is not None:
-            self.shown.executed(younger, lots, price, self._number + 1)
         self._manner = conditions
         self.executed(younger, older, price, lots)
         self._manner = ()
@@ -298,7 +296,8 @@ class Market:
     def executed(self, aggressor: Any, resting: Any, price: int, quantity: int) -> None:
         self._number += 1
         if self.shown is not None:
-            self.shown.executed(resting, quantity, price, self._number)
+            for order in (resting, aggressor):  # one that comes in is no news, one that was matched by hand is
+                self.shown.executed(order, quantity, price, self._number)
         now = self._now_ns()
         self._take_price(price, now)
         self._count(price, quantity)

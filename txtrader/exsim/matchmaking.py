@@ -78,6 +78,8 @@ class Matchmaking:
     def set_options(self, market: Market, options: BookOptions) -> None:
         """Change how a book works; where matching goes on again, what crosses or waits comes once more, by age."""
         desk = self._desk
+        if options.auto_match and not market.options.auto_match and desk.check_phase(market) is not None:
+            raise WrongState(f"{market.listing.symbol} does not trade now: {market.phase}", path="auto_match")
 
         def process() -> None:
             before = market.options

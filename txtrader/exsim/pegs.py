@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Pegs", "Repricing"]
 
+_FREE = ("", "reference")
+"""What a pegged order may be held by and move; one that waits for an answer moves when it has it."""
+
 _References = tuple[int | None, int | None]
 
 
@@ -58,12 +61,11 @@ class Pegs:
         if references == self._settled:
             return []
         self._settled = references
-        due = [
-            order
-            for order in self._orders.values()
-            if self._target(order, references) != (order.price if order.level is not None else None)
-        ]
+        due = [order for order in self._orders.values() if order.held in _FREE and self._is_due(order, references)]
         return sorted(due, key=lambda order: (order.level is None, order.place, order.number))
+
+    def _is_due(self, order: Order, references: _References) -> bool:
+        return self._target(order, references) != (order.price if order.level is not None else None)
 
     def target(self, order: Order) -> int | None:
         """Return the price (ticks) that an order should have now; None: there is nothing to follow."""
@@ -137,7 +139,7 @@ class Repricing:
 
     def move(self, market: Market, order: Order) -> None:
         """Give an order the price that it should have, at the end of that queue, or park it where there is none."""
-        if not order.is_open or order not in market.pegs:
+        if not order.is_open or order not in market.pegs or order.held not in _FREE:
             return
         target = market.pegs.target(order)
         if order.level is not None:

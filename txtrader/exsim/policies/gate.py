@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -82,7 +83,7 @@ class Gate:
     def submit(self, owner: str, sequence: Sequence[Terms], accounts: Sequence[str]) -> list[Order]:
         """Enter orders as one message, as the policies have it."""
         desk = self._desk
-        orders = desk.make(owner, sequence)
+        orders = desk.make_all(owner, sequence)
         plans = [self._plan("new", order, order_fields(order)) for order in orders]
         entering: list[Order] = []
         for order, plan in zip(orders, plans, strict=True):
@@ -104,7 +105,7 @@ class Gate:
         def enter() -> None:
             asked = [ask for order in entering for ask in self._waiting.pop(order.id, ())]
             kept_out = [order.id for order, plan in zip(orders, plans, strict=True) if plan and plan.is_kept_out]
-            desk.accept(entering, accounts, kept_out)
+            desk.turns.run(None, partial(desk.accept, entering, accounts, kept_out))
             for plan in plans:
                 if plan is not None and not plan.is_parked:
                     self._follow(plan)
@@ -124,7 +125,8 @@ class Gate:
         self._desk.tape.write("parked", order.id)
 
         def go(kept_out: Sequence[int]) -> None:
-            self._desk.accept([order], accounts, [*kept_out, order.id] if plan.is_kept_out else kept_out)
+            stays_out = [*kept_out, order.id] if plan.is_kept_out else kept_out
+            self._desk.turns.run(None, partial(self._desk.accept, [order], accounts, stays_out))
             self._follow(plan)
 
         self._parked[order.id] = go
