@@ -116,8 +116,7 @@ class Stage:
             recipes={one.id: Recipe(level=100.0) for one in listings},
             cash={name: {"USD": Decimal(cash)} for name in (A, B)},
             rates=Rates("USD", {"EUR": Decimal("1.10")}),
-            seed=7,
-            **{"has_house": False, **options},
+            **{"seed": 7, "has_house": False, **options},
         )
         self.ear = Ear()
         self.venue.add_observer(self.ear)

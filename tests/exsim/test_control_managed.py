@@ -88,6 +88,7 @@ def test_an_answer_can_be_changed_before_it_is_sent(desk):
 
 
 def test_other_clients_reports_are_among_the_answers_with_their_session(desk):
+    desk.engine.set_property("auto_match", True)
     maker, maker_session = desk.connect("maker", sender="MAKER")
     taker, taker_session = desk.connect("taker", sender="TAKER")
     maker.order("m", 2, 10, "9.00")

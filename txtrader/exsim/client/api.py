@@ -22,7 +22,7 @@ from txtrader.exsim.client.connection import Connection
 from txtrader.exsim.client.errors import ExsimError
 from txtrader.exsim.client.starting import Process, start_process
 
-__all__ = ["API", "Book", "Bot", "Endpoint", "Engine", "Message", "Order", "Server", "Session"]
+__all__ = ["API", "Book", "Bot", "Endpoint", "Engine", "Message", "Order", "Quote", "Server", "Session"]
 
 
 class API:
@@ -368,6 +368,19 @@ class Book:
         self.server.request("create_bot", name=name, properties=properties, **where)
         return Bot(self.server, name)
 
+    def match_orders(self, order_a: str, order_b: str, **more: Any) -> list[str]:
+        """Execute two live orders against each other; `more`: quantity, price, force.  Return the executions."""
+        where = {"book_name": self.name, "engine": self.engine.name}
+        return list(
+            self.server.request("match_orders", order_a=order_a, order_b=order_b, **where, **more)["executions"]
+        )
+
+    def create_quote(self, quote_id: str, **properties: Any) -> Quote:
+        """Draft a two-sided quote: bid_price, bid_quantity, offer_price, offer_quantity, last_look ..."""
+        where = {"book_name": self.name, "engine": self.engine.name}
+        self.server.request("create_quote", quote_id=quote_id, **where, **properties)
+        return Quote(self.server, quote_id)
+
     def create_order(self, order_id: str, **properties: Any) -> Order:
         """Draft an order: side, type, price, quantity ...; `submit` sends it."""
         if "type" in properties:  # a frame's own type is the request's
@@ -434,6 +447,30 @@ class Order(_Named):
     def delete(self) -> str:
         """Cancel it if it is live, and forget its name; return the quantity that was cancelled."""
         return str(self.server.request("delete_order", order_id=self.name)["quantity"])
+
+
+class Quote(_Named):
+    """A two-sided quote of the control."""
+
+    def set_property(self, name: str, value: Any) -> None:
+        """Change what counts from the next submit on."""
+        self.server.request("set_quote_property", quote_id=self.name, name=name, value=value)
+
+    def submit(self) -> dict[str, Any]:
+        """Post it, or replace the live one in one step; return the orders of its sides."""
+        return self.server.request("submit_quote", quote_id=self.name)
+
+    def get(self) -> dict[str, Any]:
+        """Read it, with the orders that wait for its owner's word."""
+        return self.server.request("get_quote", quote_id=self.name)
+
+    def answer(self, request: int, accept: bool, **more: Any) -> None:
+        """Accept or refuse what has met it (last look); `more`: quantity, price."""
+        self.server.request("answer_quote_request", quote_id=self.name, request=request, accept=accept, **more)
+
+    def delete(self) -> None:
+        """Withdraw it, and forget its name."""
+        self.server.request("delete_quote", quote_id=self.name)
 
 
 class Endpoint(_Named):

@@ -22,6 +22,7 @@ from txtrader.exsim.control.rooms.order_room import OrderRoom
 from txtrader.exsim.control.rooms.plugin_room import PluginRoom
 from txtrader.exsim.control.rooms.policy_room import PolicyRoom
 from txtrader.exsim.control.rooms.pricing_room import PricingRoom
+from txtrader.exsim.control.rooms.quote_room import QuoteRoom
 from txtrader.exsim.control.rooms.server_room import ServerRoom
 from txtrader.exsim.control.rooms.session_room import SessionRoom
 from txtrader.exsim.control.world import World
@@ -44,6 +45,7 @@ class Dispatcher:
                 SessionRoom(world),
                 books,
                 OrderRoom(world, books),
+                QuoteRoom(world, books),
                 PolicyRoom(world),
                 BotRoom(world, books),
                 PricingRoom(books),

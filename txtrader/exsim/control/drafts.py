@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from txtrader.exsim.control.engines import Book
-from txtrader.exsim.control.kinds import DECIMAL, FLAG, INSTANT, NAME, POSITIVE, TEXT, choice, maybe
+from txtrader.exsim.control.kinds import DECIMAL, FLAG, INSTANT, NAME, POSITIVE, TEXT, WHOLE, choice, maybe
 from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.requests import Property, read_property
 from txtrader.exsim.orders import Order
@@ -25,7 +25,7 @@ def word(text: str) -> str:
 
 SIDES = {"buy": Side.BUY, "sell": Side.SELL, "sell_short": Side.SELLSHORT}
 ORDER_TYPES = {word(kind.value): kind for kind in OrderType}
-TIFS = {tif.value.lower(): tif for tif in TimeInForce}
+TIFS = {**{tif.value.lower(): tif for tif in TimeInForce}, "atc": TimeInForce.CLS}
 
 _NUMBER = maybe(DECIMAL)
 _AMOUNT = maybe(POSITIVE)
@@ -44,6 +44,20 @@ ORDER_PROPERTIES = {
         Property("expire", maybe(INSTANT), None, "when a gtd order ends", "ns UTC", is_fixed=True),
         Property("display_quantity", _AMOUNT, None, "what an iceberg shows", is_fixed=True),
         Property("post_only", FLAG, False, "refused where it would trade at once", is_fixed=True),
+        Property("hidden", FLAG, False, "never shown, and behind all that is", is_fixed=True),
+        Property("min_quantity", _AMOUNT, None, "trades for no less at once", is_fixed=True),
+        Property("all_or_none", FLAG, False, "trades for no less than all", is_fixed=True),
+        Property("display_low", _AMOUNT, None, "slices are drawn from here ...", is_fixed=True),
+        Property("display_high", _AMOUNT, None, "... to here", is_fixed=True),
+        Property("reduce_only", FLAG, False, "cut to what closes the account's position", is_fixed=True),
+        Property("to_limit", FLAG, False, "of a market order: its rest is a limit at its price", is_fixed=True),
+        Property("peg", choice(("", "primary", "market", "mid")), "", "what its price follows", is_fixed=True),
+        Property("peg_offset", DECIMAL, Decimal(0), "from there", "price", is_fixed=True),
+        Property("auction", choice(("", "next", "cancel_on_auction")), "", "its part in auctions", is_fixed=True),
+        Property("group", TEXT, "", "one-cancels-other: the orders of one owner in it", is_fixed=True),
+        Property(
+            "group_type", WHOLE, 1, "1 cancels the others, 2 and 3 reduce them by share, 4 by as much", is_fixed=True
+        ),
         Property("account", maybe(NAME), None, "null: the engine's", is_fixed=True),
         Property("stp_id", TEXT, "", "the key of self-trade prevention", is_fixed=True),
         Property("client_order_id", TEXT, "", "what its owner calls it", is_fixed=True),
@@ -97,6 +111,18 @@ class Draft:
             client_order_id=values["client_order_id"] or self.name,
             self_trade_id=values["stp_id"],
             post_only=values["post_only"],
+            hidden=values["hidden"],
+            min_quantity=values["min_quantity"],
+            all_or_none=values["all_or_none"],
+            display_low=values["display_low"],
+            display_high=values["display_high"],
+            reduce_only=values["reduce_only"],
+            to_limit=values["to_limit"],
+            peg=values["peg"],
+            peg_offset=values["peg_offset"],
+            auction=values["auction"],
+            oca_group=values["group"],
+            oca_type=values["group_type"] if values["group"] else 0,
             extra=self,
         )
 

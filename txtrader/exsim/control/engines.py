@@ -11,10 +11,11 @@ from txtrader.exsim.accounts import Rates
 from txtrader.exsim.control.events import Events, OrderEvents, PhaseEvents
 from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, WHOLE, Kind, choice, is_name, maybe
 from txtrader.exsim.control.problems import ControlError, not_found
-from txtrader.exsim.control.requests import Property, read_property
+from txtrader.exsim.control.requests import Property, plain, read_property
 from txtrader.exsim.crowd import Crowd
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.market import Watch
+from txtrader.exsim.options import BOOK_OPTIONS, BookOption
 from txtrader.exsim.orders import Order
 from txtrader.exsim.phase_options import PHASE_OPTIONS, PhaseOption
 from txtrader.exsim.records import Listing, Reason, Refusal, SelfTrade
@@ -39,7 +40,7 @@ ENGINE_PROPERTIES = {
     for found in (
         Property("auto_accept", _AUTO, None, "accept connections; null: as the server"),
         Property("auto_receive", _AUTO, None, "process what is received; null: as the server"),
-        Property("auto_match", _AUTO, None, "let orders trade as they meet; null: as the server", is_fixed=True),
+        Property("auto_match", _AUTO, None, "let orders trade as they meet; null: as the server"),
         Property(
             "stp", choice({mode.value: mode for mode in SelfTrade}), SelfTrade.NONE,
             "what happens when orders of one account would trade with each other", is_fixed=True,
@@ -59,6 +60,17 @@ _PHASE_KINDS = {"seconds": WHOLE, "bool": FLAG, "price": maybe(DECIMAL), "band":
 def _phase_property(option: PhaseOption) -> Property:
     kind: Kind = choice(option.choices) if option.choices else _PHASE_KINDS[option.type]
     return Property(option.name, kind, option.default, option.meaning, option.unit)
+
+
+_MATCHING = [
+    option for name, option in BOOK_OPTIONS.items() if name not in ("auto_match", "self_trade", "market_rests")
+]
+_MATCHING_KINDS = {"bool": FLAG, "decimal": DECIMAL, "rule": TEXT}
+
+
+def _matching_property(option: BookOption) -> Property:
+    kind: Kind = choice(option.choices) if option.choices else _MATCHING_KINDS[option.type]
+    return Property(option.name, kind, plain(option.default), option.meaning)
 
 
 BOOK_PROPERTIES = {
@@ -81,6 +93,8 @@ BOOK_PROPERTIES = {
         Property("isin", TEXT, "", "", is_fixed=True),
         Property("name", TEXT, "", "in full", is_fixed=True),
         Property("reference", maybe(DECIMAL), None, "the reference price, the last close to clients", is_fixed=True),
+        Property("auto_match", _AUTO, None, "let orders trade as they meet; null: as the engine"),
+        *map(_matching_property, _MATCHING),
         *map(_phase_property, PHASE_OPTIONS.values()),
     )
 }  # fmt: skip
@@ -98,11 +112,21 @@ class Book:
 
     def set(self, name: str, value: Any) -> None:
         """Set a property that may change."""
+        venue = self.engine.venue
         try:
-            self.engine.venue.phases.set_option(self.listing.id, name, value)
+            if name in PHASE_OPTIONS:
+                venue.phases.set_option(self.listing.id, name, value)
+            elif name != "auto_match":
+                venue.set_book_option(self.listing.id, name, value)
         except InvalidArgument as error:
             raise ControlError("invalid-argument", error.message, name) from error
         self.values[name] = value
+
+    def match_by(self, default: bool) -> None:
+        """Let orders trade as they meet, or not, as the nearest setting says; `default` is the server's."""
+        nearest = (self.values["auto_match"], self.engine.properties["auto_match"], default)
+        is_on = next(one for one in nearest if one is not None)
+        self.engine.venue.set_book_option(self.listing.id, "auto_match", is_on)
 
 
 class Engine:
@@ -236,9 +260,9 @@ class Engine:
         if values["reference"] is not None:
             self.venue.set_close(listing.id, values["reference"])
         try:
-            for option in PHASE_OPTIONS.values():
-                if values[option.name] != option.default:
-                    book.set(option.name, values[option.name])
+            for name_of_option in (*[option.name for option in _MATCHING], *PHASE_OPTIONS):
+                if values[name_of_option] != BOOK_PROPERTIES[name_of_option].default:
+                    book.set(name_of_option, values[name_of_option])
         except ControlError:
             self.delete_book(book)
             raise

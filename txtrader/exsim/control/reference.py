@@ -18,10 +18,10 @@ from txtrader.exsim.control.drafts import ORDER_PROPERTIES
 from txtrader.exsim.control.engines import BOOK_PROPERTIES, ENGINE_CLASSES, ENGINE_PROPERTIES
 from txtrader.exsim.control.problems import CODES
 from txtrader.exsim.control.protocols import PROTOCOLS
-from txtrader.exsim.control.requests import REQUIRED, Argument, Property, Request
+from txtrader.exsim.control.requests import REQUIRED, Argument, Property, Request, plain
 from txtrader.exsim.control.rooms.endpoint_room import ENDPOINT_PROPERTIES
+from txtrader.exsim.control.rooms.quote_room import QUOTE_PROPERTIES
 from txtrader.exsim.control.rooms.session_room import SESSION_PROPERTIES
-from txtrader.exsim.control.script import plain
 from txtrader.exsim.control.world import World
 
 __all__ = ["MARKER", "reference"]
@@ -70,6 +70,7 @@ def reference() -> str:
         ("Properties of an engine", ENGINE_PROPERTIES),
         ("Properties of a book", BOOK_PROPERTIES),
         ("Properties of an order", ORDER_PROPERTIES),
+        ("Properties of a quote", QUOTE_PROPERTIES),
         ("Properties of an endpoint", ENDPOINT_PROPERTIES),
         ("Properties of a session", SESSION_PROPERTIES),
     ):

@@ -7,6 +7,8 @@ reference in the docs is written from it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -134,3 +136,18 @@ def read_property(known: Mapping[str, Property], name: str, value: Any) -> Any:
     if name not in known:
         raise ControlError("invalid-argument", f"there is no property {name}; there are {', '.join(known)}", name)
     return read_value(known[name].kind, value, name)
+
+
+def plain(value: Any) -> Any:
+    """Return a property's value as JSON has it."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, float):
+        return format(Decimal(str(value)), "f")
+    if isinstance(value, (tuple, list)):
+        return [plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return value

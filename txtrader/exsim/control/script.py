@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.control.engines import BOOK_PROPERTIES, ENGINE_PROPERTIES, Engine
 from txtrader.exsim.control.protocols import properties_of
+from txtrader.exsim.control.requests import plain
 
 if TYPE_CHECKING:
     from txtrader.exsim.control.world import Endpoint, World
 
-__all__ = ["plain", "script_of"]
-
-
-def plain(value: Any) -> Any:
-    """Return a property's value as JSON has it."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, float):
-        return format(Decimal(str(value)), "f")
-    if isinstance(value, (tuple, list)):
-        return [plain(one) for one in value]
-    if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
-    return value
+__all__ = ["script_of"]
 
 
 def script_of(world: World) -> list[dict[str, Any]]:

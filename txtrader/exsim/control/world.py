@@ -341,8 +341,11 @@ class World:
         timer = self.reactor.callLater(seconds, over)
         return done
 
-    def admit_waiting(self) -> None:
-        """Let connections in that wait where they need not any more."""
+    def apply_properties(self) -> None:
+        """Do what follows from changed `auto_` properties: books match, and connections that wait are let in."""
+        for engine in self.own_engines():
+            for book in engine.books.values():
+                book.match_by(self.properties["auto_match"])
         for endpoint in self.endpoints.values():
             while endpoint.waiting and self.auto("auto_accept", endpoint.engine, endpoint):
                 link = endpoint.waiting.pop(0)

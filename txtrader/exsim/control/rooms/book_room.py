@@ -28,7 +28,8 @@ class BookRoom:
     )
     def create_book(self, name: str, engine: str, symbol: Any, more: dict[str, Any]) -> dict[str, Any]:
         """Give an engine an instrument and its book; further arguments are the instrument's properties."""
-        self._world.engine(engine).create_book(name, {"symbol": symbol, **more})
+        book = self._world.engine(engine).create_book(name, {"symbol": symbol, **more})
+        book.match_by(self._world.properties["auto_match"])
         return {"name": name}
 
     @request(
@@ -68,6 +69,7 @@ class BookRoom:
             if BOOK_PROPERTIES[property].is_fixed:
                 raise ControlError("wrong-state", f"{property} is given when the book is made", "property")
             found.set(property, new)
+            found.match_by(self._world.properties["auto_match"])
         return {"old": old, "new": new}
 
     @request(

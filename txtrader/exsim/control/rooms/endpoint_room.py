@@ -142,7 +142,7 @@ class EndpointRoom:
         new = read_property(ENDPOINT_PROPERTIES, property, value)
         old = found.properties.get(property)
         found.properties[property] = new
-        self._world.admit_waiting()
+        self._world.apply_properties()
         return {"old": old, "new": new}
 
     @request(arg("endpoint_name", NAME), arg("property_name", NAME), arg("value", ANYTHING), result="old, new")

@@ -87,7 +87,7 @@ class EngineRoom:
         engine.values[property_name] = new
         if property_name in engine.properties:
             engine.properties[property_name] = new
-            self._world.admit_waiting()
+            self._world.apply_properties()
         return {"old": old, "new": new}
 
     @request(arg("engine_name", NAME), arg("property_name", NAME), result="value")

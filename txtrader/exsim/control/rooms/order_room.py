@@ -208,6 +208,29 @@ class OrderRoom:
 
     # -- executions
 
+    @request(
+        arg("book_name", NAME),
+        arg("order_a", TEXT),
+        arg("order_b", TEXT),
+        arg("engine", maybe(NAME), default=None),
+        arg("quantity", maybe(POSITIVE), "null: the smaller open one", default=None),
+        arg("price", maybe(NUMBER), "null: that of the order that was there first", default=None),
+        arg("force", FLAG, "past limits, and in a book that is halted", default=False),
+        result="executions, of a and of b",
+    )
+    def match_orders(
+        self, book_name: str, order_a: str, order_b: str, engine: str | None, quantity: Any, price: Any, force: bool
+    ) -> dict[str, Any]:
+        """Execute two live orders of opposite sides against each other, whatever their place in the queue."""
+        book = self._books.find(book_name, engine)
+        orders = [self._find(name, book.engine.name)[1] for name in (order_a, order_b)]
+        for order in orders:
+            if order.listing is not book.listing:
+                raise ControlError("invalid-argument", f"order {order.id} is not in book {book_name}", "book_name")
+        first, second = orders
+        made = book.engine.venue.match_orders(first.id, second.id, quantity, price, force=force)
+        return {"executions": list(made)}
+
     @request(arg("execution", NAME), arg("engine", maybe(NAME), default=None), result="execution, its revision")
     def bust_trade(self, execution: str, engine: str | None) -> dict[str, Any]:
         """Take a trade back, on both sides."""

@@ -178,5 +178,5 @@ class ServerRoom:
             raise ControlError("invalid-argument", f"there are {', '.join(AUTO)}", "property_name")
         old = self._world.properties[property_name]
         self._world.properties[property_name] = value
-        self._world.admit_waiting()
+        self._world.apply_properties()
         return {"old": old, "new": value}
