@@ -22,7 +22,16 @@ from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.store import MemoryStore, Store
 from txtrader.wire.fix.validation import Fault, Switches, find_fault
 
-__all__ = ["FixSession", "Identity", "LoggedOn", "LoggedOut", "Profile", "SessionOptions"]
+__all__ = [
+    "FixSession",
+    "Identity",
+    "LoggedOn",
+    "LoggedOut",
+    "Profile",
+    "SessionOptions",
+    "TestAnswered",
+    "Unsound",
+]
 
 SECOND = 1_000_000_000
 _MOST_QUEUED = 10_000
@@ -45,7 +54,9 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `heartbeat` is what an initiator asks for.  `resets_on_logon` begins each logon with number 1 without being asked
     (`ResetOnLogon`); an initiator then asks with 141=Y.  `repeats_orders` False answers a resend request over
-    application messages with a gap fill: what a client of a broker must do.
+    application messages with a gap fill: what a client of a broker must do.  `repeats_for` limits the age, in seconds,
+    of what is repeated at all: older ones are stepped over.  `tells_unsound`: an application's message that the
+    dictionary rejects is told as `Unsound` as well.
     """
 
     heartbeat: int = 30
@@ -56,6 +67,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     checks_identity: bool = True
     resets_on_logon: bool = False
     repeats_orders: bool = True
+    repeats_for: float | None = None
+    tells_unsound: bool = False
     appl_version: str = "9"
     username: str | None = None
     password: str | None = None
@@ -91,11 +104,28 @@ class LoggedOut(msgspec.Struct, frozen=True):
     text: str | None = None
 
 
+class TestAnswered(msgspec.Struct, frozen=True):
+    """The peer has answered our `test`: whatever was sent to it before has arrived, and no gap is open either way.
+
+    `sending_time` is the peer's clock (52).
+    """
+
+    text: str
+    sending_time: str
+
+
+class Unsound(msgspec.Struct, frozen=True):
+    """A message of the application that the dictionary rejects; the peer has been told, and it will not come again."""
+
+    message: Message
+    fault: Fault
+
+
 class FixSession:
     """See the module.  An acceptor is made with `identify`, an initiator with `identity` and `store`.
 
-    `next_event` gives LoggedOn, LoggedOut, and the application's messages (also session rejects, 3) as `Message`, their
-    first field tag 8.  After LoggedOut, or a RemoteProtocolError, the connection is to be closed once what is to be
+    `next_event` gives LoggedOn, LoggedOut, TestAnswered, Unsound (by option), and the application's messages (also
+    session rejects, 3) as `Message`, their first field tag 8.  After LoggedOut, or a RemoteProtocolError, the connection is to be closed once what is to be
     sent has left.
     """
 
@@ -119,6 +149,10 @@ class FixSession:
         self.is_over = False
         self.spoil: Callable[[bytes], bytes] | None = None
         """What a simulator does to frames that leave."""
+        self.on_heard: Callable[[Message], None] | None = None
+        """Called with each message of the application before its number counts: what is kept there is never missed."""
+        self.frames = 0
+        """How many frames came, garbled ones too: a sign of life."""
         self._framer = Framer(self.options.most)
         self._events: deque[Any] = deque()
         self._out: list[bytes] = []
@@ -128,6 +162,7 @@ class FixSession:
         self._is_leaving = False
         self._awaits_reset = False
         self._has_tested = False
+        self._tests: set[str] = set()
         self._has_heard = self._has_spoken = self._is_reading = False
         self._clock: float | None = None
         self._sent_at: float | None = None
@@ -174,6 +209,7 @@ class FixSession:
             if known is None:
                 known = self._dictionary_of(text)
             message = None if known is None else parse(text, known)
+        self.frames += 1
         self._has_heard = True
         self._has_tested = False
         if message is None:
@@ -301,6 +337,8 @@ class FixSession:
             self._reject(message, fault)
             if number == self.store.expected and message.type != "5":
                 self._count()
+                if self.options.tells_unsound and not is_admin(message.type):
+                    self._events.append(Unsound(message, fault))
                 self._drain()
             return
         if not self._is_timely(message):
@@ -352,6 +390,8 @@ class FixSession:
         if kind == "4":
             self._gap_fill(message)
             return
+        if self.on_heard is not None and not is_admin(kind):
+            self.on_heard(message)
         self._count()
         if kind == "1":
             self._send(Message("0").add(112, message[112]))
@@ -359,7 +399,12 @@ class FixSession:
             self._resend(message)
         elif kind == "A":
             self._reject(message, Fault(5, 35))
-        elif kind != "0":
+        elif kind == "0":
+            text = message.get(112)
+            if text in self._tests:
+                self._tests.discard(text)
+                self._events.append(TestAnswered(text, message[52]))
+        else:
             self._events.append(message)
 
     def _count(self) -> None:
@@ -440,7 +485,7 @@ class FixSession:
         for number in range(max(1, begin), end + 1):
             kept = self.store.sent(number)
             message = None if kept is None else self._kept(kept)
-            if message is None or is_admin(message.type) or not self.options.repeats_orders:
+            if message is None or is_admin(message.type) or not self._is_repeated(message):
                 gap = number if gap is None else gap
                 continue
             if gap is not None:
@@ -449,6 +494,13 @@ class FixSession:
             self._repeat(message, number)
         if gap is not None:
             self._fill(gap, end + 1)
+
+    def _is_repeated(self, message: Message) -> bool:
+        """Tell whether the application's message may be sent again."""
+        options = self.options
+        if not options.repeats_orders:
+            return False
+        return options.repeats_for is None or self._age(message) <= options.repeats_for
 
     def _kept(self, text: str) -> Message | None:
         assert self.dictionary is not None
@@ -510,6 +562,16 @@ class FixSession:
             self._logout(text)
         elif not self.is_logged_on:
             self._end(text)
+
+    def test(self, text: str) -> None:
+        """Ask for a sign of life that only this answers; its answer comes as TestAnswered.
+
+        Raises LocalProtocolError before the logon.
+        """
+        if not self.is_logged_on:
+            raise LocalProtocolError("not logged on")
+        self._tests.add(text)
+        self._send(Message("1").add(112, text))
 
     def ask_again(self, begin: int) -> None:
         """Ask for everything from a number on, whether it is missing or not; what was had already is ignored."""
@@ -614,12 +676,15 @@ class FixSession:
     def _is_timely(self, message: Message) -> bool:
         if not self.options.checks_time:
             return True
-        text = message.get(52) or ""
         try:
-            told = datetime.strptime(text[:17], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC).timestamp()
+            return abs(self._age(message)) <= self.options.time_limit
         except ValueError:
             return False
-        return abs(self._now_ns() / SECOND - told) <= self.options.time_limit
+
+    def _age(self, message: Message) -> float:
+        """Return how many seconds ago a message says it was sent.  Raises ValueError for a time that is none."""
+        told = datetime.strptime((message.get(52) or "")[:17], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
+        return self._now_ns() / SECOND - told.timestamp()
 
     # -- time that runs
 

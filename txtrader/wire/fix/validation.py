@@ -52,6 +52,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     has_values: bool = True
     checks_user_defined: bool = True
     checks_unknown: bool = True
+    checks_lists: bool = True
 
 
 _ALL = Switches()
@@ -188,7 +189,7 @@ class _Look:
             return None
         if not field.has_form(value):
             return Fault(6, tag)
-        return None if field.allows(value) else Fault(5, tag)
+        return None if not self._switches.checks_lists or field.allows(value) else Fault(5, tag)
 
     def _place(self, tag: int, spec: MessageSpec) -> Fault | None:
         known, switches = self._known, self._switches
@@ -198,6 +199,6 @@ class _Look:
             return None
         if tag in spec.tags:
             return None
-        if not known.knows(tag, spec.type):
-            return Fault(0, tag)
-        return Fault(2, tag) if switches.checks_unknown else None
+        if not switches.checks_unknown:
+            return None
+        return Fault(2, tag) if known.knows(tag, spec.type) else Fault(0, tag)
