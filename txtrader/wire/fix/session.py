@@ -125,8 +125,8 @@ class FixSession:
     """See the module.  An acceptor is made with `identify`, an initiator with `identity` and `store`.
 
     `next_event` gives LoggedOn, LoggedOut, TestAnswered, Unsound (by option), and the application's messages (also
-    session rejects, 3) as `Message`, their first field tag 8.  After LoggedOut, or a RemoteProtocolError, the connection is to be closed once what is to be
-    sent has left.
+    session rejects, 3) as `Message`, their first field tag 8.  After LoggedOut, or a RemoteProtocolError, the
+    connection is to be closed once what is to be sent has left.
     """
 
     def __init__(
