@@ -8,7 +8,7 @@ import pytest_twisted
 from txtrader.errors import NotFound
 from txtrader.model.order import Side
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50", "tif": "GTC"}
 
