@@ -109,6 +109,8 @@ class FixAdapter:
             self.instruments,
             accounts=self._accounts,
             begin_string=begin_string,
+            clock=reactor,
+            connected=self._connected,
             offers=options.positions == "ask",
             timeout=options.timeout_snapshot,
         )
@@ -241,6 +243,7 @@ class FixAdapter:
         if was_ready:
             self._connection = None
             self.orders.link_lost()
+            self.positions.link_lost()
         self.market.closed()
         if self._is_stopping:
             self._end()

@@ -1,7 +1,7 @@
 """Positions over FIX: AN for each account, AP for each position, AO with their number (4.4 and later).
 
-Where the broker does not offer that, the gateway keeps what the executions since its first start sum up to, and
-says so.
+A broker seldom tells them by itself: they are asked for again a moment after executions.  Where it does not offer them
+at all, the gateway keeps what the executions since its first start sum up to, and says so.
 """
 
 from __future__ import annotations
@@ -10,12 +10,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
 from txtrader.adapters.fix_connection import Connection
 from txtrader.adapters.fix_instruments import Instruments
 from txtrader.dialects.fix import instant_to_wire
 from txtrader.dialects.fix_reports import position_of
 from txtrader.errors import BrokerError, BrokerUnavailable
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice
+from txtrader.gateway.tasks import spawn
 from txtrader.model.account import Position
 from txtrader.net.pending import PendingQuestion, all_of
 from txtrader.wire.fix.dictionary import dictionary
@@ -23,7 +30,9 @@ from txtrader.wire.fix.message import Message
 
 __all__ = ["Positions"]
 
-_NO_POSITIONS, _VALID, _UNSUPPORTED = "2", "0", "4"
+_NO_POSITIONS, _VALID = "2", "0"
+_MOMENT = 0.1  # seconds after an execution
+_PAUSE = 2.0  # seconds between two questions at least
 _KEPT = (
     "this broker tells no positions: those shown are the sum of the executions that this gateway has seen since it "
     "first met the account, and what was held before is not among them"
@@ -32,6 +41,8 @@ _KEPT = (
 
 class Positions:
     """Questions for positions on whatever connection there is.  `offers` False: the broker is not asked."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -42,9 +53,16 @@ class Positions:
         *,
         accounts: Callable[[], tuple[str, ...]],
         begin_string: str,
+        clock: IReactorTime,
+        connected: Callable[[], Connection],
         offers: bool,
         timeout: float,
     ) -> None:
+        self._clock = clock
+        self._connected = connected
+        self._again: IDelayedCall | None = None
+        self._asked_at = 0.0
+        self._shown: dict[tuple[str, str], Position] = {}
         self._mode = mode
         self._sink = sink
         self._now_ns = now_ns
@@ -60,14 +78,43 @@ class Positions:
     async def read(self, connection: Connection) -> list[Position] | None:
         """Return all positions of our accounts, None where the broker does not offer them."""
         if self._offers and self._group is not None:
+            self._asked_at = self._clock.seconds()
             parts = await all_of([self._ask(connection, account) for account in self._accounts()])
-            return self._in_sum([position for part in parts for position in part])
+            found = self._in_sum([position for part in parts for position in part])
+            self._shown = {(one.account, one.instrument_id or one.symbol): one for one in found}
+            return found
         if not self._is_told:
             self._is_told = True
             self._sink.noticed(BrokerNotice(mode=self._mode, severity="warning", message=_KEPT))
         return None
 
-    def _ask(self, connection: Connection, account: str):  # type: ignore[no-untyped-def]
+    def soon(self) -> None:
+        """Ask again a moment from now: something has traded."""
+        if not self._offers or self._group is None or self._again is not None:
+            return
+        wait = max(_MOMENT, self._asked_at + _PAUSE - self._clock.seconds())
+        self._again = self._clock.callLater(wait, self._refresh)
+
+    def link_lost(self) -> None:
+        """Ask no more: the gateway reads everything when the link is back."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+
+    def _refresh(self) -> None:
+        self._again = None
+        spawn(self._tell_news(), self._log, "asking for positions")
+
+    async def _tell_news(self) -> None:
+        before = self._shown
+        found = await self.read(self._connected())
+        for one in found or ():
+            self._sink.position_changed(one)
+        for key, old in before.items():
+            if key not in self._shown and old.quantity:
+                self._sink.position_changed(msgspec.structs.replace(old, quantity=Decimal(0)))
+
+    def _ask(self, connection: Connection, account: str) -> Deferred[list[Position]]:
         key = connection.next_id(f"POSITIONS-{self._now_ns()}")
         now = self._now_ns()
         message = Message("AN").add(710, key).add(724, "0").add(1, account).add(581, "1")
@@ -75,17 +122,21 @@ class Positions:
         message.add(715, datetime.fromtimestamp(now // 1_000_000_000, UTC).strftime("%Y%m%d"))
         message.add(60, instant_to_wire(now))
         question = connection.ask(key, f"the positions of {account}", message, self._timeout)
-        return question.wait().addCallback(lambda answers: self._read(answers, account)).addErrback(self._refused)
+        return question.wait().addCallbacks(lambda answers: self._read(answers, account), self._refused)
 
-    def _refused(self, failure):  # type: ignore[no-untyped-def]
-        failure.trap(BrokerError)
-        raise BrokerUnavailable(f"{failure.value.message}; TXTRADER_FIX_POSITIONS=none does without them")
+    def _refused(self, failure: Failure) -> list[Position]:
+        error = failure.value
+        if not isinstance(error, BrokerError):
+            failure.raiseException()
+        raise BrokerUnavailable(f"{failure.getErrorMessage()}; TXTRADER_FIX_POSITIONS=none does without them")
 
     def received(self, connection: Connection, message: Message) -> bool:
         """Take an answer (AO, AP); tell whether it was waited for."""
         key = message.get(710)
         question = connection.question(key)
         if question is None or key is None:
+            if message.type == "AP" and message.is_set(325):
+                self.soon()  # one account's news: asked for as a whole, so that nothing is put together by halves
             return False
         if message.type == "AO" and message.get(728, _VALID) == _NO_POSITIONS:
             question.finish()

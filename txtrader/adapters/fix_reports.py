@@ -76,6 +76,7 @@ class Reports:
         if self._is_replaying:
             return  # the first snapshot tells it
         self._sink.executed(execution)
+        self._positions.soon()
         if commission is not None:
             self._sink.commissioned(commission)
 
