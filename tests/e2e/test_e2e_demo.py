@@ -59,7 +59,9 @@ def test_a_ten_line_script_trades_over_xmlrpc(daemon):
     while order["status"] != "Filled":
         assert time.monotonic() < end, order
         order = server.query_order(order["id"])
-    while server.query_positions().get("DU1000001", {}).get("MSFT") != 10:  # over FIX they are asked for, a moment later
+    while (
+        server.query_positions().get("DU1000001", {}).get("MSFT") != 10
+    ):  # over FIX they are asked for, a moment later
         assert time.monotonic() < end
         time.sleep(0.1)
     server("close")()

@@ -70,9 +70,12 @@ class Reports:
     # -- news
 
     def executed(self, execution: Execution, commission: CommissionReport | None) -> None:
-        """Keep an execution for the next snapshots, and tell it."""
-        if execution.exec_id not in self._executions:
+        """Keep an execution for the next snapshots, and tell it; one that was told already is no news."""
+        known = self._executions.get(execution.exec_id)
+        if known is None:
             self._executions[execution.exec_id] = (self._now_ns(), execution, commission)
+        elif (known[1].shares, known[1].price) == (execution.shares, execution.price):
+            return
         if self._is_replaying:
             return  # the first snapshot tells it
         self._sink.executed(execution)
