@@ -141,6 +141,20 @@ async def test_a_gap_in_the_brokers_numbers_is_closed_before_anything_is_believe
     assert [execution.shares for execution in snapshot.executions] == [Decimal(100)]
 
 
+@on_fix(timeout_snapshot=0.3)
+async def test_a_gap_that_is_not_closed_ends_the_connection_and_the_next_one_closes_it(harness):
+    desk = await desk_of(harness)
+    order = await working(harness, desk)
+    harness.endpoint.garble(2)  # the fill, and its repetition
+    mark = harness.sink.mark()
+    await harness.fill(order.id, 100, "99.00")
+    with pytest.raises(BrokerUnavailable):
+        await harness.adapter.snapshot()
+    await harness.sink.until_state(LinkState.DISCONNECTED, since=mark)
+    await harness.sink.until_state(LinkState.CONNECTED, since=mark)
+    assert [execution.shares for execution in (await harness.adapter.snapshot()).executions] == [Decimal(100)]
+
+
 @on_fix
 async def test_orders_that_the_broker_asks_for_again_are_stepped_over(harness):
     """G3: an order that may have left is not sent again, not even as a repeat."""

@@ -142,7 +142,7 @@ class Connection:
             self.has_logged_on = True
             self._was_reset = event.was_reset and not self._options.resets
             self._watch_silence()
-            self.test(self._options.timeout_default).addCallbacks(self._synced, self._not_synced)
+            self.test(self._options.timeout_default).addCallbacks(self._synced, lambda failure: None)
         elif isinstance(event, Unsound):
             self._listener.unsound(event.message, f"{event.fault.text} (tag {event.fault.tag})")
         elif isinstance(event, LoggedOut):
@@ -154,10 +154,12 @@ class Connection:
         self.is_ready = True
         self._listener.logged_on(self, was_reset=self._was_reset)
 
-    def _not_synced(self, failure: Failure) -> None:
+    def _not_answered(self, failure: Failure) -> Failure:
+        """Hang up: a gap stays open, and what lies in it will come to a new connection alone."""
         if self.pump.is_connected:
-            self._log.warn("the gaps of the FIX session were not closed in time; hanging up")
+            self._log.warn("a gap of the FIX session was not closed in time; hanging up")
             self.pump.abort()
+        return failure
 
     def _lost(self, failure: Failure) -> None:
         self.is_ready = False
@@ -193,14 +195,17 @@ class Connection:
         self._watch_silence()
 
     def test(self, timeout: float) -> Deferred[int]:
-        """Go to the broker and back: what was sent before has arrived.  Fires with its clock, nanoseconds UTC."""
+        """Go to the broker and back: what was sent before has arrived.  Fires with its clock, nanoseconds UTC.
+
+        A broker that talks and does not answer this in time is hung up on.
+        """
         text = self._next("TEST")
         question: PendingQuestion[int] = PendingQuestion(
             text, "a test of the link", clock=self._clock, peer=_BROKER, on_over=self._test_over
         )
         self._tests[text] = question
         question.start_deadline(timeout)
-        waiting = question.wait().addCallback(lambda answers: answers[0])
+        waiting = question.wait().addCallbacks(lambda answers: answers[0], self._not_answered)
         self.session.test(text)
         self.pump.flush()
         return waiting

@@ -162,7 +162,7 @@ class FixSession:
         self._is_leaving = False
         self._awaits_reset = False
         self._has_tested = False
-        self._tests: set[str] = set()
+        self._tests: dict[str, None] = {}  # in the sequence of their asking
         self._has_heard = self._has_spoken = self._is_reading = False
         self._clock: float | None = None
         self._sent_at: float | None = None
@@ -401,8 +401,8 @@ class FixSession:
             self._reject(message, Fault(5, 35))
         elif kind == "0":
             text = message.get(112)
-            if text in self._tests:
-                self._tests.discard(text)
+            if text is not None and text in self._tests:
+                del self._tests[text]
                 self._events.append(TestAnswered(text, message[52]))
         else:
             self._events.append(message)
@@ -418,8 +418,9 @@ class FixSession:
         expected = self.store.expected
         if queue and min(queue) < expected:
             self._queue = {number: message for number, message in queue.items() if number >= expected}
-        if expected > self._asked_upto:
+        if self._asked_upto and expected > self._asked_upto:
             self._asked_upto = 0
+            self._test_again()
 
     def _ask_resend(self, number: int) -> None:
         """Ask for what is missing below `number`, unless that was done."""
@@ -494,6 +495,12 @@ class FixSession:
             self._repeat(message, number)
         if gap is not None:
             self._fill(gap, end + 1)
+        self._test_again()
+
+    def _test_again(self) -> None:
+        """Repeat the tests without an answer: what closes a gap, on either side, steps over those and their answers."""
+        for text in self._tests:
+            self._send(Message("1").add(112, text))
 
     def _is_repeated(self, message: Message) -> bool:
         """Tell whether the application's message may be sent again."""
@@ -570,7 +577,7 @@ class FixSession:
         """
         if not self.is_logged_on:
             raise LocalProtocolError("not logged on")
-        self._tests.add(text)
+        self._tests[text] = None
         self._send(Message("1").add(112, text))
 
     def ask_again(self, begin: int) -> None:
