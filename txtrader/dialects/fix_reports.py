@@ -49,6 +49,8 @@ _EXECS = {FILL: ExecType.NEW, BUST: ExecType.BUST, CORRECT: ExecType.CORRECT}
 _NONE = frozenset({"", "NONE", "0"})
 _ASKED_FOR = frozenset({"6", "E"})
 """Events that repeat a request, whose terms are not the order's yet."""
+_NO_TERMS = frozenset({"E", "8"})
+"""What stands with them, and what never had any: a reject may put 0 where a quantity was."""
 
 _STATUSES: Mapping[str, OrderStatus] = {
     "0": _S.NEW,
@@ -159,7 +161,7 @@ def report_of(message: Message) -> Report:
         event = FILL if shares else kind
     elif event in (BUST, CORRECT) and shares is None:
         shares = Decimal(0)
-    has_terms = kind not in _ASKED_FOR and status != "E"
+    has_terms = kind not in _ASKED_FOR and status not in _NO_TERMS
     terms = _terms(message) if has_terms else {}
     return Report(
         event=event,
@@ -282,12 +284,14 @@ def instrument_to_wire(contract: Contract, version: str) -> list[tuple[int, str]
 def position_of(message: Message, entries: list[Message]) -> Decimal:
     """Return the signed quantity of a position report, whose `entries` are its NoPositions (702).
 
-    The total (TOT) counts where it is among them; else all kinds of quantity that the report holds.
+    Where it tells a total (TOT), or the position at the end of the day (FIN), that is it; else its parts are summed:
+    that of the start of the day, what was traded since, and so on.
     """
-    kinds = [entry for entry in entries if entry.get(703) in ("TOT", "TQ")]
-    chosen = [entry for entry in kinds if entry.get(703) == "TOT"] or kinds or entries
+    by_kind = {entry.get(703): entry for entry in entries}
+    whole = by_kind.get("TOT") or by_kind.get("FIN")
+    counted = entries if whole is None else [entry for entry in entries if entry.get(703) == whole.get(703)]
     return sum(
-        ((_number(entry, 704) or Decimal(0)) - (_number(entry, 705) or Decimal(0)) for entry in chosen), Decimal(0)
+        ((_number(entry, 704) or Decimal(0)) - (_number(entry, 705) or Decimal(0)) for entry in counted), Decimal(0)
     )
 
 
