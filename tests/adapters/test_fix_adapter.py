@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,24 @@ async def test_a_lost_state_folder_is_an_alarm_and_nothing_is_reset_by_itself(ha
     await harness.sink.until_state(LinkState.CONNECTED, since=mark)
 
 
+@on_fix
+async def test_the_brokers_new_day_begins_with_number_1(harness):
+    """Nobody says so in a Logon: both sides know the time."""
+    await harness.adapter.stop()
+    day = 86_400_000_000_000
+    midnight = harness.venue.now_ns() // day * day
+    (path,) = Path(harness.options.folder).iterdir()
+    begins = harness.venue.now_ns() - 60_000_000_000  # a minute ago
+    minutes = (begins - midnight) // 60_000_000_000 % 1440
+    reset_time = f"{minutes // 60:02d}:{minutes % 60:02d}"
+    for used, is_reset in ((begins + 59_000_000_000, False), (begins - 3600_000_000_000, True)):
+        os.utime(path, ns=(used, used))
+        harness.adapter = harness.make_adapter(msgspec.structs.replace(harness.options, reset_time=reset_time))
+        harness.adapter._begin_day()
+        assert (harness.adapter._store.next_number == 1) is is_reset
+        await harness.adapter.stop()
+
+
 @on_fix(starts=False, password="wrong")
 async def test_a_refused_logon_is_said_and_not_repeated_at_once(harness):
     harness.endpoint.options = EndpointOptions(targets={"FIX.4.4": {"GATEWAY": "right"}})
@@ -386,14 +405,32 @@ async def test_a_broker_may_have_tags_and_values_of_its_own(harness):
 
 
 @on_script
-async def test_a_report_that_cannot_be_read_is_an_alarm_and_a_reason_to_look_again(harness):
+async def test_a_report_may_leave_out_what_is_idle(harness):
+    order = harness.order()
+    harness.adapter.submit(order)
+    harness.script.report("0", "0", t11=order.id, t37=None, t6=None, t14=None, t151=None, t54=None, t17=None)
+    update = await harness.sink.until(OrderUpdate)
+    assert (update.order_ref, update.status, update.permid) == (order.id, S.NEW, None)
+
+
+@on_script
+async def test_a_report_without_a_status_is_an_alarm_and_a_reason_to_look_again(harness):
     mark = harness.sink.mark()
-    harness.script.report("0", "0", t37=None, t11="TX-TEST-000001")
+    harness.script.report("0", "0", t39=None, t11="TX-TEST-000001")
+    notice = await harness.sink.until(BrokerNotice, lambda notice: notice.severity == "error")
+    assert "TX-TEST-000001" in notice.message
+    await harness.sink.until(LinkStatus, lambda status: status.resync, since=mark)
+
+
+@on_script
+async def test_a_report_that_is_rejected_is_an_alarm_and_a_reason_to_look_again(harness):
+    mark = harness.sink.mark()
+    harness.script.report("0", "0", t38="many", t11="TX-TEST-000001")
     notice = await harness.sink.until(BrokerNotice, lambda notice: notice.severity == "error")
     assert "TX-TEST-000001" in notice.message
     status = await harness.sink.until(LinkStatus, lambda status: status.resync, since=mark)
     assert status.state is LinkState.CONNECTED
-    assert [reject[371] for reject in await harness.heard("3")] == ["37"], "and the broker is told"
+    assert [reject[371] for reject in await harness.heard("3")] == ["38"], "and the broker is told"
 
 
 @on_script

@@ -205,6 +205,13 @@ def test_a_heartbeat_that_nobody_can_keep_is_no_logon(interval):
     assert isinstance(over, LoggedOut) and not pair.venue.is_logged_on
 
 
+def test_no_password_is_kept_with_what_was_sent():
+    pair = Pair(client=SessionOptions(username="who", password="swordfish"))
+    pair.connect()
+    kept = pair.client_store.sent(1)
+    assert kept is not None and "35=A" in kept and "swordfish" not in kept
+
+
 def test_no_password_shows_in_what_a_log_would_hold():
     assert "secret" not in repr(Message("A", [(553, "me"), (554, "secret")]))
 

@@ -45,6 +45,7 @@ from txtrader.wire.fix.store import MemoryStore, Store
 __all__ = ["FixAdapter", "FixOptions", "make"]
 
 SECOND = 1_000_000_000
+_DAY = 86_400 * SECOND
 _TOO_LOW = "too low"
 """What every FIX engine says of a number that was used before."""
 
@@ -84,6 +85,7 @@ class FixAdapter:
         self._mode = mode
         self._now_ns = now_ns
         # Without a folder the numbers live as long as the adapter, which is for tests alone.
+        self._used_at = _last_use(options)
         self._store: Store = MemoryStore() if options.folder is None else _open_store(options)
         self._connection: Connection | None = None
         self._building: Connection | None = None
@@ -136,6 +138,7 @@ class FixAdapter:
             status=options.status,
             version=options.version,
             timeout=options.timeout_snapshot,
+            look_again=self._look_again,
         )
         self._dialer = Dialer(
             reactor, self._endpoint, options.reconnect, build=self._build, on_failed=self._dial_failed, random=random
@@ -188,7 +191,20 @@ class FixAdapter:
             return endpoint
         return wrapClientTLS(client_options(options.host, options.ca_file), endpoint)
 
+    def _begin_day(self) -> None:
+        """Begin with number 1 where the broker's day has begun since the last message."""
+        if self._options.reset_time is None:
+            return
+        hours, minutes = map(int, self._options.reset_time.split(":"))
+        offset = (hours * 60 + minutes) * 60 * SECOND
+        began = (self._now_ns() - offset) // _DAY * _DAY + offset
+        if 0 < self._used_at < began:
+            self._log.info("{mode}: a new day of the FIX session: numbers begin at 1", mode=self._mode)
+            self._store.reset()
+        self._used_at = self._now_ns()
+
     def _build(self) -> Any:
+        self._begin_day()
         self._building = Connection(
             self._reactor, self, self._options, now_ns=self._now_ns, store=self._store, heard=self._heard
         )
@@ -238,6 +254,8 @@ class FixAdapter:
     def lost(self, connection: Connection, failure: Failure) -> None:
         """Take the loss: everything that waited has failed; dial again."""
         was_ready = self._connection is connection
+        if connection.has_logged_on:
+            self._used_at = self._now_ns()
         if self._building is connection:
             self._building = None
         if was_ready:
@@ -299,8 +317,11 @@ class FixAdapter:
     def unsound(self, message: Message, text: str) -> None:
         """Take a message that was rejected by its form: a report among them may have told of a trade."""
         name = message.get(11) or message.get(37)
-        self._notice("error", f"a message {message.type} of the broker was rejected ({text}; order {name})")
-        if self._connection is not None:
+        self.reports.unreadable(f"a message {message.type} of the broker was rejected ({text}; order {name})")
+
+    def _look_again(self) -> None:
+        """Ask the gateway to reconcile, where there is a link to do it over; a new link begins with it anyway."""
+        if self._connection is not None and self._link.status.state is LinkState.CONNECTED:
             self._link.tell_again(resync=True)
 
     def _rejected(self, connection: Connection, reject: Message) -> None:
@@ -387,10 +408,26 @@ class FixAdapter:
         return self.reports.snapshot(self._link.status.session or "")
 
 
+def _store_path(options: FixOptions) -> str:
+    assert options.folder is not None
+    return os.path.join(options.folder, file_name_of(options.identity))
+
+
+def _last_use(options: FixOptions) -> int:
+    """Return when the session's file was written last, nanoseconds UTC; 0 for one that is new."""
+    if options.folder is None:
+        return 0
+    try:
+        found = os.stat(_store_path(options))
+    except OSError:
+        return 0
+    return found.st_mtime_ns if found.st_size else 0
+
+
 def _open_store(options: FixOptions) -> FileStore:
     """Open the file of the session.  Raises ConfigError: without its numbers nothing may be sent."""
     assert options.folder is not None
-    path = os.path.join(options.folder, file_name_of(options.identity))
+    path = _store_path(options)
     try:
         os.makedirs(options.folder, mode=0o700, exist_ok=True)
         return FileStore(path, is_synced=options.is_synced)

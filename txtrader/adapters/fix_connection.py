@@ -27,8 +27,8 @@ from txtrader.wire.fix.validation import Switches
 
 __all__ = ["Connection", "Listener", "code_and_text", "message_from_text", "text_of_message"]
 
-_TOLERANT = Switches(checks_user_defined=False, checks_unknown=False, checks_lists=False)
-"""A broker may have tags and values of its own; a report must not be lost over them."""
+_TOLERANT = Switches(checks_user_defined=False, checks_unknown=False, checks_lists=False, checks_required=False)
+"""A broker may have tags and values of its own, and leave out what it thinks idle: no report is lost over that."""
 
 _REPORT = "8"
 _BROKER = "the FIX broker"

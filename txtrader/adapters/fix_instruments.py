@@ -18,7 +18,7 @@ import msgspec
 
 from txtrader.adapters.fix_connection import Connection
 from txtrader.dialects.fix_reports import Contract, contract_of, instrument_to_wire
-from txtrader.errors import BrokerError, ConfigError
+from txtrader.errors import BrokerError, BrokerUnavailable, ConfigError
 from txtrader.model.instrument import Instrument, InstrumentQuery, SecType
 from txtrader.model.numbers import parse_decimal
 from txtrader.model.symbols import canonical_symbol
@@ -32,7 +32,7 @@ _KEYS = frozenset(
 )
 _NUMBERS = ("tick", "step", "strike", "multiplier")
 _ANY = "*"
-_NONE_FOUND, _ACCEPTED, _LISTED = "2", "1", "4"
+_NONE_FOUND, _ACCEPTED = "2", "1"
 
 
 def read_symbols(path: str | None) -> dict[str, dict[str, Any]]:
@@ -211,9 +211,11 @@ class Instruments:
         message.fields += self._wanted(query, name)
         answers = await connection.ask(key, f"the list of {name}", message, self._timeout).wait()
         group = self._messages["y"].groups[146]
-        return [
-            contract_of(entry) for answer in answers for entry in answer.entries(146, group.first, group.tags | {969})
-        ]
+        entries = [entry for answer in answers for entry in answer.entries(146, group.first, group.tags | {969})]
+        try:
+            return [contract_of(entry) for entry in entries]
+        except ValueError as error:
+            raise BrokerUnavailable(f"the list of {name} cannot be read: {error}") from None
 
     async def _define(self, connection: Connection, query: InstrumentQuery, name: str) -> list[Contract]:
         key = connection.next_id("DEFINE")
@@ -221,7 +223,10 @@ class Instruments:
         message.fields += self._wanted(query, name)
         (answer,) = await connection.ask(key, f"the definition of {name}", message, self._timeout).wait()
         accepted = (_ACCEPTED, "2") if self._version != "4.2" else (_ACCEPTED, "2", "3")
-        return [contract_of(answer)] if answer.get(323, _ACCEPTED) in accepted and answer.get(55) else []
+        try:
+            return [contract_of(answer)] if answer.get(323, _ACCEPTED) in accepted and answer.get(55) else []
+        except ValueError as error:
+            raise BrokerUnavailable(f"the definition of {name} cannot be read: {error}") from None
 
     def listed(self, connection: Connection, message: Message) -> bool:
         """Take an answer (y, d); tell whether it was waited for."""

@@ -36,6 +36,7 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     have to do.  `positions` is `ask` (AN) or `none`.  `instruments` is `ask` (x, c) or `none`; `symbols_file` tells
     what the broker does not.  `resend` is for how long after its sending an order is sent again when the broker's
     session asks for it; 0: never, it is stepped over.
+    `reset_time` (HH:MM UTC) is when the broker's day begins, with number 1.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +50,7 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     accounts: tuple[str, ...] = ()
     resets: bool = False
+    reset_time: str | None = None
     resend: float = 0.0
     status: str = "mass"
     positions: str = "ask"
@@ -90,6 +92,7 @@ def options_from(settings: Any) -> FixOptions:
         password=settings.api_password,
         accounts=settings.fix_accounts or (),
         resets=settings.fix_reset,
+        reset_time=settings.fix_reset_time,
         resend=settings.fix_resend,
         status=settings.fix_status,
         positions=settings.fix_positions,

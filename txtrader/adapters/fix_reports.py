@@ -52,6 +52,7 @@ class Reports:
         status: str,
         version: str,
         timeout: float,
+        look_again: Callable[[], None],
     ) -> None:
         self._mode = mode
         self._sink = sink
@@ -62,6 +63,7 @@ class Reports:
         self._connected = connected
         self._way = "each" if status == "mass" and version == "4.2" else status
         self._timeout = timeout
+        self._look_again = look_again
         self._executions: dict[str, tuple[int, Execution, CommissionReport | None]] = {}
         self._is_reading = False
         self._since: int | None = None
@@ -88,7 +90,8 @@ class Reports:
         try:
             report = report_of(message)
         except ValueError as error:
-            self.unreadable(f"a report cannot be read: {error}")
+            name = message.get(11) or message.get(37)
+            self.unreadable(f"a report of order {name} cannot be read: {error}")
             return
         question = connection.question(report.mass_id) or connection.question(report.request_id)
         if question is None and report.is_answer and (known := self._orders.find(report)) is not None:
@@ -103,8 +106,9 @@ class Reports:
             question.finish()
 
     def unreadable(self, text: str) -> None:
-        """Say that a report told something which nobody understood: the books must be looked at again."""
+        """Say that a report told something which nobody understood, and have the books looked at again."""
         self._sink.noticed(BrokerNotice(mode=self._mode, severity="error", message=text))
+        self._look_again()
 
     def replay(self, messages: list[tuple[int, Message]]) -> None:
         """Take the reports that an earlier process has heard, and may not have kept: the next snapshot tells them."""

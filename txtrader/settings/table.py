@@ -266,6 +266,9 @@ class SettingsTable:
     fix_reset = _given(
         kinds.boolean, "0", "1: each logon begins with number 1 on both sides; what was missed is then not told again."
     )
+    fix_reset_time = _maybe(
+        kinds.clock_time, "HH:MM in UTC at which the broker's session begins anew: both sides' numbers are 1 after it."
+    )
     fix_resend = _given(
         kinds.duration(0, 3600),
         "0",

@@ -649,7 +649,9 @@ class FixSession:
         fields = [(35, message.type), *header, *body]
         data = encode(identity.begin_string, fields)
         if keeps:
-            self.store.keep(number, data[: data.rindex(b"\x0110=")].decode("latin-1"))
+            # A logon is never repeated: its number is kept, and nothing that is secret.
+            kept = data if message.type != "A" else encode(identity.begin_string, fields[: len(header) + 1])
+            self.store.keep(number, kept[: kept.rindex(b"\x0110=")].decode("latin-1"))
         self._out.append(data if self.spoil is None else self.spoil(data))
         self._sent_at = self._clock
         self._has_spoken |= self._is_reading

@@ -45,7 +45,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True):
-    """What is checked; all of it by default."""
+    """What is checked; all of it by default.  `checks_required` is about the body: the header is always needed."""
 
     validates: bool = True
     has_order: bool = True
@@ -53,6 +53,7 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     checks_user_defined: bool = True
     checks_unknown: bool = True
     checks_lists: bool = True
+    checks_required: bool = True
 
 
 _ALL = Switches()
@@ -106,7 +107,7 @@ class _Look:
         if spec is None:
             return Fault(11)
         index = message.index
-        for tag in (*known.header_required, *spec.required):
+        for tag in (*known.header_required, *(spec.required if self._switches.checks_required else ())):
             if tag not in index and tag != 9:
                 return Fault(1, tag)
         header = [(tag, value) for tag, value in message.fields if tag in known.header]
