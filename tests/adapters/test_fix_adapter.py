@@ -13,12 +13,17 @@ from adapter_harness import OrderDesk, query
 from fix_harness import FixHarness
 from fix_run import on_fix, on_script
 
+from txtrader.adapters.fix_instruments import _contract_again
 from txtrader.adapters.fix_orders import cl_ord_id_of, gateway_id
+from txtrader.dialects.fix_reports import instrument_to_wire
 from txtrader.errors import BrokerUnavailable, InvalidArgument
 from txtrader.exsim.endpoints.fix import FixOptions as EndpointOptions
+from txtrader.exsim.endpoints.fix.data import contract_of
 from txtrader.gateway.adapter import BrokerNotice, LinkState, LinkStatus
 from txtrader.model.execution import ExecType, Execution
+from txtrader.model.instrument import SecType
 from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
+from txtrader.model.symbols import canonical_symbol
 from txtrader.wire.fix.message import Message
 
 S = OrderStatus
@@ -577,6 +582,40 @@ async def test_bars_ticks_and_costs_are_not_asked_of_fix(harness):
             await question
         assert refused.value.reason == "unsupported"
     assert harness.adapter.capabilities.periods == ()
+
+
+@on_fix(version="5.0")
+async def test_each_instrument_of_the_venue_is_found_by_its_symbol_and_no_two_are_one(harness):
+    found: dict[str, int] = {}
+    for listing in harness.venue.instruments:
+        if not listing.is_tradeable or listing.sectype.value not in ("STK", "FUT", "OPT") or listing.currency != "USD":
+            continue
+        word = canonical_symbol(
+            sectype=listing.sectype,
+            symbol=listing.symbol,
+            instrument_id="0",
+            exchange=None if listing.sectype.value == "STK" else listing.exchange,
+            currency=listing.currency,
+            expiry=listing.expiry or None,
+            strike=listing.strike,
+            right=listing.right or None,
+        )
+        (instrument,) = await harness.adapter.resolve(query(word))
+        assert (instrument.symbol, instrument.tick) == (word, listing.tick)
+        assert instrument.instrument_id not in found, f"{word} and {found[instrument.instrument_id]}"
+        found[instrument.instrument_id] = listing.id
+        again = _contract_again(instrument)  # as after a restart
+        assert instrument_to_wire(again, "5.0") == instrument_to_wire(contract_of(listing), "5.0")
+    assert len(found) > 50
+
+
+@on_script(instruments="none")
+async def test_the_file_says_how_the_broker_calls_a_pair(harness):
+    rows = {"EUR/GBP": {"symbol": "EUR/GBP", "sectype": SecType.CASH, "tick": Decimal("0.0001")}}
+    harness.adapter.instruments._symbols = rows
+    (instrument,) = await harness.adapter.resolve(query("EUR/GBP"))
+    assert (instrument.symbol, instrument.currency, instrument.tick) == ("EUR/GBP", "GBP", Decimal("0.0001"))
+    assert (55, "EUR/GBP") in harness.adapter.instruments.fields_of(instrument, "D")
 
 
 @on_script(instruments="none")

@@ -66,6 +66,14 @@ def test_an_instrument_that_is_written_is_read_back(contract: Contract, version:
     assert contract_of(Message("D", instrument_to_wire(contract, version))) == contract
 
 
+def test_the_month_of_a_contract_is_not_always_that_of_its_last_day():
+    oil = Contract(symbol="CL", sectype=SecType.FUTURE, expiry="20261221", month="202701")
+    assert contract_of(Message("D", instrument_to_wire(oil, "4.4"))) == oil
+    assert (200, "202701") in instrument_to_wire(oil, "4.4")
+    assert oil.id == "CL.FUT.20261221-202701"
+    assert instrument_to_wire(oil, "4.2")[-2:] == [(200, "202612"), (205, "21")], "4.2 has the day alone"
+
+
 @given(contracts, contracts)
 def test_two_instruments_of_one_name_are_one(one: Contract, other: Contract):
     assert (one.id == other.id) == (

@@ -10,6 +10,7 @@ broker does not say; `*` stands for every stock that is not named.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -110,8 +111,10 @@ class Instruments:
 
     def _make(self, contract: Contract) -> tuple[Instrument, Contract]:
         """Make the record of a contract, completed by the symbols file."""
-        row = self._symbols.get(contract.symbol.upper()) or self._symbols.get(_ANY) or {}
-        currency = contract.currency or row.get("currency") or "USD"
+        row = self._row_of(contract)
+        base, _, quote = contract.symbol.partition("/")  # a pair may be called by both its names
+        is_pair = contract.sectype is SecType.CASH and bool(quote)
+        currency = (quote if is_pair else contract.currency) or row.get("currency") or "USD"
         contract = msgspec.structs.replace(
             contract,
             currency=currency,
@@ -121,7 +124,7 @@ class Instruments:
         )
         symbol = canonical_symbol(
             sectype=contract.sectype,
-            symbol=contract.symbol.split("/")[0],
+            symbol=base if is_pair else contract.symbol,
             instrument_id=contract.id,
             exchange=contract.exchange,
             currency=currency,
@@ -148,6 +151,15 @@ class Instruments:
         )
         return instrument, contract
 
+    def _row_of(self, contract: Contract) -> dict[str, Any]:
+        """Return what the file says of a contract: its own row, one that calls it so, or the one for all."""
+        own = self._symbols.get(contract.symbol.upper())
+        if own is None or (own["sectype"] is not contract.sectype and own["sectype"] is not SecType.STOCK):
+            rows = self._symbols.values()
+            alike = [row for row in rows if row.get("symbol") == contract.symbol and row["sectype"] is contract.sectype]
+            own = alike[0] if alike else own
+        return own or self._symbols.get(_ANY) or {}
+
     def _keep(self, contract: Contract) -> Instrument:
         made = self._make(contract)
         self._by_id[made[0].instrument_id] = made
@@ -164,8 +176,9 @@ class Instruments:
                 return [known[0]]
             query = msgspec.structs.replace(query, symbol=query.instrument_id.split(".")[0])
         name = query.raw_symbol or query.symbol or ""
+        row = self._symbols.get(query.text) or self._symbols.get(name.upper())
+        name = row.get("symbol", name) if row is not None else name
         found = await self._ask(connection, query, name) if self._asks else None
-        row = self._symbols.get(name.upper())
         if found is None and row is None and query.sectype is SecType.STOCK:
             row = self._symbols.get(_ANY)  # only where there is nobody to ask
         if not found:
@@ -203,6 +216,8 @@ class Instruments:
             exchange=query.exchange,
         )
         fields = instrument_to_wire(contract, self._version)
+        if self._version != "4.2" and query.expiry is not None and len(query.expiry) == 8:
+            fields = [pair for pair in fields if pair[0] != 200]  # the contract month may be another one
         return [*fields, (15, query.currency)] if query.currency else fields
 
     async def _list(self, connection: Connection, query: InstrumentQuery, name: str) -> list[Contract]:
@@ -252,7 +267,8 @@ class Instruments:
 
 
 def _contract_again(instrument: Instrument) -> Contract:
-    """Return what names an instrument that only its record tells of."""
+    """Return what names an instrument that only its record tells of; a contract month of its own is in the id."""
+    month = re.search(r"\.[0-9]{8}-([0-9]{6})(\.|$)", instrument.instrument_id)
     return Contract(
         symbol=instrument.local_symbol or instrument.symbol,
         sectype=instrument.sectype,
@@ -261,6 +277,7 @@ def _contract_again(instrument: Instrument) -> Contract:
         expiry=instrument.expiry,
         strike=instrument.strike,
         right=instrument.right,
+        month=None if month is None else month[1],
     )
 
 

@@ -70,7 +70,10 @@ _LASTING = frozenset({TimeInForce.GTC, TimeInForce.GTD})
 
 
 class Contract(msgspec.Struct, frozen=True):
-    """What a message says of an instrument; None where it says nothing."""
+    """What a message says of an instrument; None where it says nothing.
+
+    `expiry` is the last day, or a month where no day is known; `month` the contract month where that is another one.
+    """
 
     symbol: str
     sectype: SecType
@@ -85,15 +88,16 @@ class Contract(msgspec.Struct, frozen=True):
     text: str | None = None
     tick: Decimal | None = None
     step: Decimal | None = None
+    month: str | None = None
 
     @property
     def id(self) -> str:
         """Return the text that means this instrument and no other, made of what names it."""
-        parts = [self.symbol.replace(" ", "_")]
+        parts = [self.symbol.replace(" ", "_").replace("/", "-")]
         if self.sectype is not SecType.STOCK:
             parts.append(self.sectype.value)
         if self.expiry:
-            parts.append(self.expiry)
+            parts.append(self.expiry if self.month is None else f"{self.expiry}-{self.month}")
         if self.right and self.strike is not None:
             parts.append(f"{self.right}{number_to_wire(self.strike)}")
         if self.currency not in (None, "USD"):
@@ -245,6 +249,7 @@ def contract_of(message: Message) -> Contract:
     sectype = sectype_of(message.get(167) or "CS") or SecType.OTHER
     month, day = message.get(200), message.get(205)
     expiry = message.get(541) or (f"{month}{int(day):02d}" if month and len(month) == 6 and day else month)
+    has_other_month = message.get(541) is not None and month is not None and not message[541].startswith(month[:6])
     right = message.get(201)
     return Contract(
         symbol=symbol,
@@ -260,6 +265,7 @@ def contract_of(message: Message) -> Contract:
         text=message.get(107),
         tick=_number(message, 969),
         step=_number(message, 561),
+        month=month if has_other_month else None,
     )
 
 
@@ -271,9 +277,13 @@ def instrument_to_wire(contract: Contract, version: str) -> list[tuple[int, str]
     if (word := security_type(contract.sectype)) is not None:
         found.append((167, word))
     if contract.expiry:
-        found.append((200, contract.expiry[:6]))
-        if len(contract.expiry) == 8:
-            found.append((205, contract.expiry[6:]) if version == "4.2" else (541, contract.expiry))
+        has_day = len(contract.expiry) == 8
+        if version == "4.2":  # here the two make the day
+            found.append((200, contract.expiry[:6]))
+            found += [(205, contract.expiry[6:])] if has_day else []
+        else:
+            found.append((200, contract.month or contract.expiry[:6]))
+            found += [(541, contract.expiry)] if has_day else []
     if contract.strike is not None and contract.right is not None:
         found += [(202, number_to_wire(contract.strike)), (201, "0" if contract.right == "P" else "1")]
     if contract.exchange is not None:

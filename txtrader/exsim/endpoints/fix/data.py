@@ -40,6 +40,7 @@ def contract_of(listing: Listing) -> Contract:
         symbol=listing.symbol,
         sectype=listing.sectype,
         expiry=listing.expiry or None,
+        month=listing.contract_month if listing.contract_month != listing.expiry[:6] else None,
         strike=listing.strike,
         right=listing.right[:1] or None,
         exchange=None if listing.sectype is SecType.STOCK else listing.exchange or None,

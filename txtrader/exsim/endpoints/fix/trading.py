@@ -196,7 +196,10 @@ class Trading(OrderListener):
         if (currency := message.get(15)) is not None:
             given["currency"] = currency
         if (month := message.get(200)) is not None:
-            given["expiry"] = month
+            day = message.get(205)
+            given["expiry"] = month if day is None else f"{month[:6]}{int(day):02d}"
+        if (maturity := message.get(541)) is not None:
+            given["expiry"] = maturity
         if (exchange := message.get(207)) is not None:
             given["exchange"] = exchange
         if (strike := message.decimal(202)) is not None:
