@@ -538,6 +538,29 @@ async def test_a_broker_without_a_mass_status_is_asked_for_each(harness):
     assert len(harness.script.of("AF")) == 1, "it is not asked again"
 
 
+@on_script(status="each")
+async def test_an_answer_need_not_say_that_it_is_one(harness):
+    order = harness.order()
+    harness.script.answers["H"] = lambda _, message: harness.script.report("0", "0", t11=message[11])
+    harness.adapter.submit(order)
+    snapshot = await harness.adapter.snapshot()
+    assert [(update.order_ref, update.status) for update in snapshot.open_orders] == [(order.id, S.NEW)]
+
+
+@on_script
+async def test_orders_that_ended_long_ago_are_forgotten_and_known_again_by_their_ids(harness):
+    order = harness.order()
+    harness.adapter.submit(order)
+    harness.script.report("4", "4", t11=order.id)
+    await harness.sink.until(OrderUpdate)
+    harness.adapter.orders.forget(2**63)
+    assert harness.adapter.orders.all_known() == []
+    mark = harness.sink.mark()
+    harness.script.report("F", "2", t11=order.id, t14="100", t151="0", t32="100", t31="99")  # it crossed the cancel
+    execution = await harness.sink.until(Execution, since=mark)
+    assert (execution.order_ref, execution.symbol, execution.account) == (order.id, "IBM", "DU1000001")
+
+
 @on_script
 async def test_a_broker_that_refuses_both_questions_is_never_taken_for_empty(harness):
     harness.script.answers["AF"] = harness.script.answers["H"] = harness.script.refuse

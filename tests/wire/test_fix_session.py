@@ -6,7 +6,16 @@ import pytest
 
 from txtrader.errors import LocalProtocolError, RemoteProtocolError
 from txtrader.wire.fix.message import Message
-from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions, Unsound
+from txtrader.wire.fix.session import (
+    FixSession,
+    Identity,
+    LoggedOn,
+    LoggedOut,
+    Profile,
+    SessionOptions,
+    Skipped,
+    Unsound,
+)
 from txtrader.wire.fix.store import MemoryStore
 
 CLIENT = Identity("FIX.4.4", "CLIENT", "VENUE")
@@ -257,8 +266,18 @@ def test_only_fresh_messages_are_repeated_where_there_is_a_limit():
     assert keys(pair.take("client")) == ["fresh"]
 
 
+def test_numbers_that_are_skipped_are_told_to_those_who_want_to_know():
+    pair = Pair(client=SessionOptions(tells_losses=True))
+    pair.connect()
+    pair.take("client")
+    expected = pair.client_store.expected
+    pair.venue.send(Message("4").add(36, expected + 9))
+    pair.settle()
+    assert pair.take("client") == [Skipped(expected, expected + 9)]
+
+
 def test_a_message_that_is_rejected_is_told_to_those_who_want_to_know():
-    pair = Pair(client=SessionOptions(tells_unsound=True))
+    pair = Pair(client=SessionOptions(tells_losses=True))
     pair.connect()
     pair.take("client")
     pair.venue.send(Message("8").add(37, "V1").add(39, "0"))

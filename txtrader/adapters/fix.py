@@ -314,10 +314,9 @@ class FixAdapter:
         else:
             self._log.info("{mode}: a message {type} is left aside", mode=self._mode, type=kind)
 
-    def unsound(self, message: Message, text: str) -> None:
-        """Take a message that was rejected by its form: a report among them may have told of a trade."""
-        name = message.get(11) or message.get(37)
-        self.reports.unreadable(f"a message {message.type} of the broker was rejected ({text}; order {name})")
+    def missed(self, text: str) -> None:
+        """Take word of something that will never be known: it may have told of a trade."""
+        self.reports.unreadable(text)
 
     def _look_again(self) -> None:
         """Ask the gateway to reconcile, where there is a link to do it over; a new link begins with it anyway."""

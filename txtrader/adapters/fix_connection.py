@@ -21,7 +21,7 @@ from txtrader.errors import BrokerError, BrokerUnavailable, InvalidArgument, Loc
 from txtrader.net.pending import PendingQuestion
 from txtrader.net.pump import Pump
 from txtrader.wire.fix.message import SOH, Message
-from txtrader.wire.fix.session import FixSession, LoggedOn, LoggedOut, SessionOptions, TestAnswered, Unsound
+from txtrader.wire.fix.session import FixSession, LoggedOn, LoggedOut, SessionOptions, Skipped, TestAnswered, Unsound
 from txtrader.wire.fix.store import Store
 from txtrader.wire.fix.validation import Switches
 
@@ -46,8 +46,8 @@ class Listener(Protocol):
     def received(self, connection: Connection, message: Message) -> None:
         """Take a message that answers no question."""
 
-    def unsound(self, message: Message, text: str) -> None:
-        """Take a message that was rejected by its form: what it said is not known."""
+    def missed(self, text: str) -> None:
+        """Take word that something of the broker's will never be known, and why."""
 
 
 def text_of_message(message: Message) -> str:
@@ -94,7 +94,7 @@ class Connection:
                 resets_on_logon=options.resets,
                 repeats_orders=options.resend > 0,
                 repeats_for=options.resend or None,
-                tells_unsound=True,
+                tells_losses=True,
                 username=options.username,
                 password=options.password,
                 switches=_TOLERANT,
@@ -144,7 +144,11 @@ class Connection:
             self._watch_silence()
             self.test(self._options.timeout_default).addCallbacks(self._synced, lambda failure: None)
         elif isinstance(event, Unsound):
-            self._listener.unsound(event.message, f"{event.fault.text} (tag {event.fault.tag})")
+            name = event.message.get(11) or event.message.get(37)
+            why = f"{event.fault.text}, tag {event.fault.tag}"
+            self._listener.missed(f"a message {event.message.type} of the broker was rejected ({why}; order {name})")
+        elif isinstance(event, Skipped):
+            self._listener.missed(f"the broker skipped its messages {event.begin} to {event.end - 1}")
         elif isinstance(event, LoggedOut):
             self.was_logged_out = True
             self.logout = event.text

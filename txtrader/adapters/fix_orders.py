@@ -286,6 +286,12 @@ class Orders:
         except Unsupported as error:
             raise InvalidArgument(error.text, reason="unsupported") from None
 
+    def forget(self, before: int) -> None:
+        """Forget orders that ended earlier; what still comes of one is known by its ids."""
+        for way in (self._known, self._strangers, self._by_permid):
+            for key in [key for key, known in way.items() if known.is_over and known.ended_at < before]:
+                del way[key]
+
     # -- what comes
 
     def report(self, message: Message, *, is_snapshot: bool = False) -> tuple[Known, Report] | None:

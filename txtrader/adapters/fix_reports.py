@@ -97,9 +97,13 @@ class Reports:
         if question is None and report.is_answer and (known := self._orders.find(report)) is not None:
             question = connection.question(_name_of(known))  # not every broker tells the question's id again
         if question is None:
-            if not report.is_of_no_order:
-                self._orders.report(message)
-            return
+            if report.is_of_no_order:
+                return
+            taken = self._orders.report(message)
+            question = None if taken is None else connection.question(_name_of(taken[0]))
+            if question is None:
+                return
+            # Whatever the broker says of an order answers where it stands; some never say that it is an answer.
         question.collect(message)
         is_complete = report.total is not None and len(question.answers) >= report.total
         if report.mass_id is None or report.is_last or is_complete:
@@ -147,6 +151,7 @@ class Reports:
         for exec_id, (told_at, _, _) in list(self._executions.items()):
             if told_at < now - RECENT and (since is None or told_at < since):
                 del self._executions[exec_id]
+        self._orders.forget(now - 2 * RECENT)
         kept = list(self._executions.values())
         return BrokerSnapshot(
             mode=self._mode,

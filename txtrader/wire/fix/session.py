@@ -29,6 +29,7 @@ __all__ = [
     "LoggedOut",
     "Profile",
     "SessionOptions",
+    "Skipped",
     "TestAnswered",
     "Unsound",
 ]
@@ -55,8 +56,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     `heartbeat` is what an initiator asks for.  `resets_on_logon` begins each logon with number 1 without being asked
     (`ResetOnLogon`); an initiator then asks with 141=Y.  `repeats_orders` False answers a resend request over
     application messages with a gap fill: what a client of a broker must do.  `repeats_for` limits the age, in seconds,
-    of what is repeated at all: older ones are stepped over.  `tells_unsound`: an application's message that the
-    dictionary rejects is told as `Unsound` as well.
+    of what is repeated at all: older ones are stepped over.  `tells_losses`: what the application will never get is
+    told as `Unsound` (the dictionary rejects it) and `Skipped` (the peer moved its numbers on).
     """
 
     heartbeat: int = 30
@@ -68,7 +69,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     resets_on_logon: bool = False
     repeats_orders: bool = True
     repeats_for: float | None = None
-    tells_unsound: bool = False
+    tells_losses: bool = False
     appl_version: str = "9"
     username: str | None = None
     password: str | None = None
@@ -114,6 +115,13 @@ class TestAnswered(msgspec.Struct, frozen=True):
     sending_time: str
 
 
+class Skipped(msgspec.Struct, frozen=True):
+    """The peer has moved its numbers on (SequenceReset): what had the numbers between will not come."""
+
+    begin: int
+    end: int
+
+
 class Unsound(msgspec.Struct, frozen=True):
     """A message of the application that the dictionary rejects; the peer has been told, and it will not come again."""
 
@@ -124,9 +132,9 @@ class Unsound(msgspec.Struct, frozen=True):
 class FixSession:
     """See the module.  An acceptor is made with `identify`, an initiator with `identity` and `store`.
 
-    `next_event` gives LoggedOn, LoggedOut, TestAnswered, Unsound (by option), and the application's messages (also
-    session rejects, 3) as `Message`, their first field tag 8.  After LoggedOut, or a RemoteProtocolError, the
-    connection is to be closed once what is to be sent has left.
+    `next_event` gives LoggedOn, LoggedOut, TestAnswered, by option Unsound and Skipped, and the messages of the
+    application (also session rejects, 3) as `Message`, their first field tag 8.  After LoggedOut, or a
+    RemoteProtocolError, the connection is to be closed once what is to be sent has left.
     """
 
     def __init__(
@@ -337,7 +345,7 @@ class FixSession:
             self._reject(message, fault)
             if number == self.store.expected and message.type != "5":
                 self._count()
-                if self.options.tells_unsound and not is_admin(message.type):
+                if self.options.tells_losses and not is_admin(message.type):
                     self._events.append(Unsound(message, fault))
                 self._drain()
             return
@@ -446,7 +454,10 @@ class FixSession:
         self._move_on(message)
 
     def _reset_to(self, message: Message) -> None:
+        before = self.store.expected
         self._move_on(message)
+        if self.store.expected > before and self.options.tells_losses:
+            self._events.append(Skipped(before, self.store.expected))
         self._drain()
 
     def _move_on(self, message: Message) -> None:
