@@ -240,6 +240,21 @@ class Stage:
             return _FIX_REQUESTS.get(fix_fields(frame).get(35, "")) in kinds
         return tws_fields(frame)[:1] in [[_TWS_REQUESTS[kind]] for kind in kinds]
 
+    def delay_requests(self, kind: str, seconds: float) -> None:
+        """Let requests of one kind (see `is_order_request`) come to the broker late.
+
+        Over FIX all that follows waits as well: the messages are numbered, and no link lets one overtake another.
+        """
+        if self.wire == "fix":
+            self.do(setattr, self.proxy.upstream, "latency", seconds)
+            return
+        self.do(
+            setattr,
+            self.proxy.upstream,
+            "frames",
+            lambda frame: ((seconds if self.is_order_request(frame, kind) else 0.0, frame),),
+        )
+
     def restart_broker(self) -> None:
         """Let the broker be another process: what it keeps for a session is gone, orders are not."""
         if self.wire == "cqg":
