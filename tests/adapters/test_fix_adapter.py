@@ -13,8 +13,8 @@ from adapter_harness import OrderDesk, query
 from fix_harness import FixHarness
 from fix_run import on_fix, on_script
 
+from txtrader.adapters.fix_chain import cl_ord_id_of, gateway_id
 from txtrader.adapters.fix_instruments import _contract_again
-from txtrader.adapters.fix_orders import cl_ord_id_of, gateway_id
 from txtrader.dialects.fix_reports import instrument_to_wire
 from txtrader.errors import BrokerUnavailable, InvalidArgument
 from txtrader.exsim.endpoints.fix import FixOptions as EndpointOptions
@@ -480,6 +480,21 @@ async def test_fills_without_our_id_are_found_by_the_brokers(harness):
     harness.script.report("F", "1", t14="30", t151="70", t32="30", t31="98.5")
     execution = await harness.sink.until(Execution)
     assert (execution.order_ref, execution.shares, execution.cum_qty) == (order.id, Decimal(30), Decimal(30))
+
+
+@on_script
+async def test_a_strangers_order_without_a_name_is_known_by_the_brokers_id_after_a_restart_too(harness):
+    harness.script.report("0", "0")
+    update = await harness.sink.until(OrderUpdate)
+    assert (update.order_ref, update.permid, update.account) == (None, "V1", "DU1000001")
+    adopted = harness.order(7, order_ref=None, permid="V1", origin="external")
+    await again(harness, orders=(adopted,))
+    harness.script.report("F", "1", t14="30", t151="70", t32="30", t31="99", t17="T1")
+    execution = await harness.sink.until(Execution)
+    assert (execution.exec_id, execution.order_ref, execution.permid) == ("V1.T1", None, "V1")
+    harness.adapter.cancel(adopted)
+    (cancel,) = await harness.heard("F")
+    assert (cancel[37], cancel[41]) == ("V1", "NONE")
 
 
 @on_script

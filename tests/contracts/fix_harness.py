@@ -15,7 +15,7 @@ import msgspec
 from tws_harness import VenueHarness
 
 from txtrader.adapters.fix import FixAdapter, FixOptions
-from txtrader.adapters.fix_orders import gateway_id
+from txtrader.adapters.fix_chain import gateway_id
 from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.fix import FixEndpoint
 from txtrader.exsim.endpoints.fix import FixOptions as EndpointOptions

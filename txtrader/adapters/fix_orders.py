@@ -8,14 +8,13 @@ the permanent id.  An execution is called by its order and its ExecID, which FIX
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from twisted.logger import Logger
 
+from txtrader.adapters.fix_chain import Known, cl_ord_id_of, gateway_id
 from txtrader.adapters.fix_connection import Connection, code_and_text
 from txtrader.adapters.fix_instruments import Instruments
 from txtrader.dialects.fix import OrderTerms, Unsupported, instant_to_wire, number_to_wire, put_terms, side_to_wire
@@ -27,10 +26,8 @@ from txtrader.model.instrument import Instrument
 from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderStatus, OrderUpdate, Side
 from txtrader.wire.fix.message import Message
 
-__all__ = ["Known", "Orders", "cl_ord_id_of", "gateway_id"]
+__all__ = ["Orders"]
 
-_OURS = re.compile(r"(TX-[0-9A-Z]+-[0-9]+)(?:-([0-9A-Z]+))?", re.ASCII)
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MILLISECOND = 1_000_000
 _REMARKED = frozenset({"3", "4", "7", "9", "C", "D", "L"})
 """Events whose text says why it happened."""
@@ -38,58 +35,6 @@ _PENDING = "3"
 _CANCEL_AGAIN = 2_000_000_000  # nanoseconds after which a cancel without an answer may be asked once more
 _NAME_GONE = frozenset({"1", "3"})
 """Why a cancel is refused (102) that named an id which a replace under way took away: unknown, another one pending."""
-
-
-def gateway_id(cl_ord_id: str | None) -> str | None:
-    """Return the gateway's order id that a ClOrdID of ours was made of, None for a stranger's."""
-    found = None if cl_ord_id is None else _OURS.fullmatch(cl_ord_id)
-    return None if found is None else found[1]
-
-
-def cl_ord_id_of(order_id: str, stamp: int) -> str:
-    """Name a request about an order: the order's id and a number that was never used with it."""
-    text = ""
-    while stamp:
-        stamp, digit = divmod(stamp, 36)
-        text = _DIGITS[digit] + text
-    return f"{order_id}-{text or '0'}"
-
-
-class Known(msgspec.Struct):
-    """One order as this side knows it.
-
-    `ref` is the gateway's id, of a stranger's order the first ClOrdID seen; `current` the ClOrdID of the last accepted
-    request, which the next one names.  `asked` are requests under way: ClOrdID: `cancel` or `replace`.
-    """
-
-    ref: str | None
-    is_ours: bool
-    current: str | None = None
-    permid: str | None = None
-    order: Order | None = None
-    instrument: Instrument | None = None
-    account: str | None = None
-    side: Side | None = None
-    quantity: Decimal | None = None
-    last: OrderUpdate | None = None
-    is_over: bool = False
-    ended_at: int = 0
-    asked: dict[str, str] = {}
-    wants_cancel: bool = False
-    cancelled_at: int = 0
-
-    @property
-    def key(self) -> str:
-        """What names the order in the ids of its executions."""
-        return (self.ref if self.is_ours else self.permid or self.ref) or ""
-
-    @property
-    def is_replacing(self) -> bool:
-        return "replace" in self.asked.values()
-
-    @property
-    def is_cancelling(self) -> bool:
-        return "cancel" in self.asked.values()
 
 
 class Orders:
@@ -139,7 +84,7 @@ class Orders:
         if known is None and order.order_ref is not None:
             known = self._strangers.get(order.order_ref)
         if known is None:
-            is_ours = order.order_ref in (None, order.id)
+            is_ours = order.order_ref == order.id or (order.order_ref is None and order.origin != "external")
             known = Known(
                 ref=order.id if is_ours else order.order_ref,
                 is_ours=is_ours,

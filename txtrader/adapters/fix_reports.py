@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from txtrader.adapters.fix_chain import Known
 from txtrader.adapters.fix_connection import Connection
-from txtrader.adapters.fix_orders import Known, Orders
+from txtrader.adapters.fix_orders import Orders
 from txtrader.adapters.fix_positions import Positions
 from txtrader.dialects.fix_reports import report_of
 from txtrader.errors import BrokerError, BrokerUnavailable
