@@ -375,6 +375,19 @@ async def test_what_fix_cannot_carry_never_leaves(harness):
     assert harness.venue.live_orders(account=harness.account) == []
 
 
+@on_script(sender_sub="DESK", target_sub="FLOOR", order_fields=((528, "A"), (100, "NYSE"), (59, "1")))
+async def test_what_a_broker_wants_besides_is_in_each_message_and_order(harness):
+    order = harness.order()
+    harness.adapter.submit(order)
+    (sent,) = await harness.heard("D")
+    assert (sent[50], sent[57], sent[100], sent[59]) == ("DESK", "FLOOR", "NYSE", "0"), "the order's own word wins"
+    harness.script.report("0", "0", t11=order.id)
+    await harness.sink.until(OrderUpdate)
+    harness.adapter.cancel(order)
+    (cancel,) = await harness.heard("F")
+    assert (cancel[50], cancel.get(100)) == ("DESK", None)
+
+
 @on_fix(version="5.0", cancels_on_disconnect=True)
 async def test_orders_may_ask_to_end_with_the_link(harness):
     desk = await desk_of(harness)
@@ -495,6 +508,9 @@ async def test_a_strangers_order_without_a_name_is_known_by_the_brokers_id_after
     harness.adapter.cancel(adopted)
     (cancel,) = await harness.heard("F")
     assert (cancel[37], cancel[41]) == ("V1", "NONE")
+    snapshot = await harness.adapter.snapshot()
+    assert [update.permid for update in snapshot.open_orders] == ["V1"], "nobody can be asked about it: it stays"
+    assert harness.script.of("H") == []
 
 
 @on_script

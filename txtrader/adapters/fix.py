@@ -125,6 +125,7 @@ class FixAdapter:
             accounts=self._accounts,
             connected=self._connected,
             cancels_on_disconnect=options.cancels_on_disconnect,
+            fields=options.order_fields,
             executed=lambda execution, commission: self.reports.executed(execution, commission),
         )
         self.reports = Reports(
@@ -167,6 +168,7 @@ class FixAdapter:
         return over
 
     def _end(self) -> None:
+        self.positions.link_lost()
         self.market.closed()
         if isinstance(self._store, FileStore):
             self._store.close()
@@ -261,7 +263,7 @@ class FixAdapter:
         if was_ready:
             self._connection = None
             self.orders.link_lost()
-            self.positions.link_lost()
+        self.positions.link_lost()
         self.market.closed()
         if self._is_stopping:
             self._end()

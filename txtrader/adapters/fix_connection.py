@@ -97,6 +97,7 @@ class Connection:
                 tells_losses=True,
                 username=options.username,
                 password=options.password,
+                header=options.header,
                 switches=_TOLERANT,
             ),
         )

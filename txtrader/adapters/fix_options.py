@@ -34,9 +34,9 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `status` is how open orders are asked for: `mass` (AF), `each` (H for each), or `none`, where the reports alone
     have to do.  `positions` is `ask` (AN) or `none`.  `instruments` is `ask` (x, c) or `none`; `symbols_file` tells
-    what the broker does not.  `resend` is for how long after its sending an order is sent again when the broker's
-    session asks for it; 0: never, it is stepped over.
-    `reset_time` (HH:MM UTC) is when the broker's day begins, with number 1.
+    what the broker does not.  `order_fields` go into each order and change, as the broker wants them.  `resend` is for
+    how long after its sending an order is sent again when the broker's session asks for it; 0: never, it is stepped
+    over.  `reset_time` (HH:MM UTC) is when the broker's day begins, with number 1.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +46,8 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     version: str = "4.4"
     sender: str = "TXTRADER"
     target: str = "EXSIM"
+    sender_sub: str | None = None
+    target_sub: str | None = None
     username: str | None = None
     password: str | None = None
     accounts: tuple[str, ...] = ()
@@ -56,6 +58,7 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     positions: str = "ask"
     instruments: str = "ask"
     symbols_file: str | None = None
+    order_fields: tuple[tuple[int, str], ...] = ()
     cancels_on_disconnect: bool = False
     is_synced: bool = True
     folder: str | None = None
@@ -73,6 +76,12 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
         return Identity(BEGIN_STRINGS[self.version], self.sender, self.target)
 
     @property
+    def header(self) -> tuple[tuple[int, str], ...]:
+        """The fields that each message has in its header."""
+        pairs = ((50, self.sender_sub), (57, self.target_sub))
+        return tuple((tag, value) for tag, value in pairs if value)
+
+    @property
     def heartbeat_seconds(self) -> int:
         """The interval as the wire takes it: whole seconds."""
         return max(1, math.ceil(self.heartbeat))
@@ -88,6 +97,8 @@ def options_from(settings: Any) -> FixOptions:
         version=settings.fix_version,
         sender=settings.fix_sender_comp_id or "",
         target=settings.fix_target_comp_id or "",
+        sender_sub=settings.fix_sender_sub_id,
+        target_sub=settings.fix_target_sub_id,
         username=settings.api_username,
         password=settings.api_password,
         accounts=settings.fix_accounts or (),
@@ -98,6 +109,7 @@ def options_from(settings: Any) -> FixOptions:
         positions=settings.fix_positions,
         instruments=settings.fix_instruments,
         symbols_file=settings.fix_symbols,
+        order_fields=settings.fix_order_fields or (),
         cancels_on_disconnect=settings.fix_cancel_on_disconnect,
         is_synced=settings.fix_sync,
         folder=os.path.join(settings.data_dir, "fix"),

@@ -53,6 +53,7 @@ class Orders:
         accounts: Callable[[], tuple[str, ...]],
         connected: Callable[[], Connection],
         cancels_on_disconnect: bool,
+        fields: tuple[tuple[int, str], ...],
         executed: Callable[[Execution, CommissionReport | None], None],
     ) -> None:
         self._mode = mode
@@ -64,6 +65,7 @@ class Orders:
         self._connected = connected
         self._cancels_on_disconnect = cancels_on_disconnect and version == "5.0"
         self._executed = executed
+        self._fields = fields
         self._known: dict[str, Known] = {}  # by the gateway's id
         self._strangers: dict[str, Known] = {}  # by ClOrdID
         self._by_permid: dict[str, Known] = {}
@@ -230,6 +232,8 @@ class Orders:
             put_terms(message, made, self._version)
         except Unsupported as error:
             raise InvalidArgument(error.text, reason="unsupported") from None
+        present = {tag for tag, _ in message.fields}
+        message.fields += [pair for pair in self._fields if pair[0] not in present]
 
     def forget(self, before: int) -> None:
         """Forget orders that ended earlier; what still comes of one is known by its ids."""

@@ -173,7 +173,8 @@ class Reports:
             for message in await self._ask_all(connection):
                 self._take(message, found)
         if self._way != "none":
-            open_orders = [known for known in self._orders.open_orders() if id(known) not in found]
+            unnamed = [known for known in self._orders.open_orders() if id(known) not in found]
+            open_orders = [known for known in unnamed if known.current is not None]
             for start in range(0, len(open_orders), _AT_ONCE):
                 part = open_orders[start : start + _AT_ONCE]
                 answers = await all_of([self._ask_one(connection, known) for known in part])
@@ -183,11 +184,13 @@ class Reports:
         for known in self._orders.all_known():
             if id(known) in found or known.last is None:
                 continue
-            if known.ended_at >= reach if known.is_over else self._way == "none":
+            if known.is_over and known.ended_at >= reach:
                 found[id(known)] = known.last
-        if self._way == "none":
-            for known in self._orders.open_orders():  # without a question there is no proof that one never came
-                found.setdefault(id(known), OrderUpdate(mode=self._mode, order_ref=known.ref, permid=known.permid))
+        for known in self._orders.open_orders():
+            # Without a question, or a name to ask by, there is no proof that one is gone: it stays as it was heard of.
+            if self._way == "none" or (known.current is None and id(known) not in found):
+                nothing = OrderUpdate(mode=self._mode, order_ref=known.ref, permid=known.permid)
+                found.setdefault(id(known), known.last or nothing)
         return list(found.values())
 
     def _take(self, message: Message, found: dict[int, OrderUpdate]) -> None:

@@ -258,6 +258,8 @@ class SettingsTable:
     )
     fix_sender_comp_id = _maybe(kinds.text, "Our SenderCompID, as the broker gave it.", by_mode={"demo": "TXTRADER"})
     fix_target_comp_id = _maybe(kinds.text, "The broker's CompID.", by_mode={"demo": "EXSIM"})
+    fix_sender_sub_id = _maybe(kinds.text, "Our SenderSubID (50), where the broker gave one.")
+    fix_target_sub_id = _maybe(kinds.text, "The broker's TargetSubID (57), where it has one.")
     fix_accounts = _maybe(
         kinds.words(),
         "The accounts (tag 1), with commas; FIX has no list of them.",
@@ -289,6 +291,10 @@ class SettingsTable:
         "Whether the broker is asked for instruments (x, c); else FIX_SYMBOLS tells.",
     )
     fix_symbols = _maybe(kinds.path, "JSON file of symbols, for what the broker does not tell; see docs/fix.md.")
+    fix_order_fields = _maybe(
+        kinds.fix_fields,
+        "Fields that the broker wants in each order and change: TAG=VALUE with commas.",
+    )
     fix_cancel_on_disconnect = _given(
         kinds.boolean, "0", "1: orders ask to be cancelled when the connection is lost (18=o, FIX 5.0 only)."
     )

@@ -57,7 +57,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     (`ResetOnLogon`); an initiator then asks with 141=Y.  `repeats_orders` False answers a resend request over
     application messages with a gap fill: what a client of a broker must do.  `repeats_for` limits the age, in seconds,
     of what is repeated at all: older ones are stepped over.  `tells_losses`: what the application will never get is
-    told as `Unsound` (the dictionary rejects it) and `Skipped` (the peer moved its numbers on).
+    told as `Unsound` (the dictionary rejects it) and `Skipped` (the peer moved its numbers on).  `header` are
+    fields that each message has in its header (50, 57 ...), unless it brings its own.
     """
 
     heartbeat: int = 30
@@ -74,6 +75,7 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     username: str | None = None
     password: str | None = None
     switches: Switches = Switches()
+    header: tuple[tuple[int, str], ...] = ()
     most: int = 64 * 1024
 
 
@@ -653,6 +655,9 @@ class FixSession:
             *extra,
             *[pair for pair in message.fields if pair[0] in known.header],
         ]
+        if self.options.header:
+            own = {tag for tag, _ in header}
+            header += [pair for pair in self.options.header if pair[0] not in own]
         header.sort()
         body = [pair for pair in message.fields if pair[0] not in known.header]
         if not is_sorted:
