@@ -48,8 +48,8 @@ bench: venv .venv/.opponents  ## measure; `make bench B=B2` one of them
 soak: venv  ## the long runs
 	$(BIN)/python -m pytest -m soak $(ARGS)
 
-quickfix: venv .venv-quickfix/bin/python  ## QuickFIX trades on the simulated FIX venue (built first, for minutes)
-	$(BIN)/python -m pytest -m quickfix tests/exsim $(ARGS)
+quickfix: venv .venv-quickfix/bin/python  ## QuickFIX trades on the simulated FIX venue, and is the gateway's broker (built first, for minutes)
+	$(BIN)/python -m pytest -m quickfix tests/exsim tests/adapters $(ARGS)
 
 .venv-quickfix/bin/python:
 	python3 -m venv .venv-quickfix

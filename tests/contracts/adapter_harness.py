@@ -26,7 +26,7 @@ class AdapterHarness(Protocol):
     """One adapter, its sink, and the broker's side of the table.
 
     The stock `symbol` has no quote at first; prices near 100 are sane for it.  `has_stops` and the like are read from
-    the adapter's capabilities.
+    the adapter's capabilities.  One whose broker offers no positions says so by `tells_positions` False.
     """
 
     adapter: Adapter

@@ -110,14 +110,14 @@ def lives(seed: int, count: int):
     return script
 
 
-@pytest.mark.parametrize("wire", ["tws", "cqg"])
+@pytest.mark.parametrize("wire", ["tws", "cqg", "fix"])
 @pytest_twisted.ensureDeferred
 async def test_twelve_deaths_lose_and_double_nothing(play, wire):
     await play(lives(seed=1, count=12), seed=1, wire=wire)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("wire", ["tws", "cqg"])
+@pytest.mark.parametrize("wire", ["tws", "cqg", "fix"])
 @pytest.mark.parametrize("seed", range(100, 110))
 @pytest_twisted.ensureDeferred
 async def test_two_hundred_deaths_lose_and_double_nothing(play, seed, wire):

@@ -10,7 +10,7 @@ import pytest_twisted
 from txtrader.model.order import Side
 from txtrader.testing.clients import XmlRpcClient
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50"}
 

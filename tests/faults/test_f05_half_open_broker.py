@@ -15,7 +15,7 @@ from txtrader.testing.daemon import wait_until
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "90.00"}
 HEARTBEAT = 0.5
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 
 def wait_status(client, word: str, timeout: float) -> float:
@@ -102,8 +102,10 @@ async def test_a_broker_that_is_stopped_and_goes_on_is_survived(play, wire):
         daemon = stage.start_daemon(HEARTBEAT=HEARTBEAT)
         with stage.client(daemon) as client:
             daemon.signal(signal.SIGSTOP)
+            before = stage.proxy.accepted
             stage.do(stage.proxy.reset_all)
             daemon.signal(signal.SIGCONT)
+            stage.wait(lambda: stage.proxy.accepted > before, 10, "the loss is noticed")
             wait_status(client, "Up", 10)
             record = client.call("submit_order", {**ORDER, "client_order_id": "resumed"})
             assert record["status"] == "New"

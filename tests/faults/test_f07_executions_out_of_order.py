@@ -13,9 +13,10 @@ from decimal import Decimal
 import pytest
 import pytest_twisted
 
+from txtrader.exsim.endpoints.message_faults import Rule
 from txtrader.model.order import OrderStatus, Side, is_allowed
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 
 def shuffled(stage, chooser: random.Random, window: float = 0.15, repeats: float = 0.4):
@@ -30,6 +31,27 @@ def shuffled(stage, chooser: random.Random, window: float = 0.15, repeats: float
         return passed
 
     return rule
+
+
+class Shuffle(Rule):
+    """The same for FIX, before messages get their numbers: a session puts right what is shuffled after that."""
+
+    def __init__(self, stage, chooser: random.Random) -> None:
+        super().__init__(stage.endpoint.faults, frozenset({"8"}), None, None)
+        self._chooser = chooser
+
+    def apply(self, connection, message, deliver) -> None:
+        window = 0.15
+        self._faults.later(self._chooser.uniform(0, window), deliver, message)
+        if self._chooser.random() < 0.4:
+            self._faults.later(self._chooser.uniform(0, 2 * window), deliver, message)
+
+
+def shuffle(stage, chooser: random.Random) -> None:
+    if stage.wire == "fix":
+        stage.do(stage.endpoint.faults.add, Shuffle(stage, chooser))
+    else:
+        stage.do(setattr, stage.proxy.downstream, "frames", shuffled(stage, chooser))
 
 
 def buy(client, key: str, price: str = "100.00") -> dict:
@@ -63,7 +85,7 @@ async def test_every_shuffle_of_the_messages_ends_in_the_same_books(play, seed, 
     def script(stage):
         daemon = stage.start_daemon()
         with stage.client(daemon, {"channels": ["order", "execution"], "sequence": True}) as client:
-            stage.do(setattr, stage.proxy.downstream, "frames", shuffled(stage, random.Random(seed)))
+            shuffle(stage, random.Random(seed))
             ids = []
             for number in range(6):
                 for part in (30, 30, 40):

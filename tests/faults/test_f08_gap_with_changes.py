@@ -8,7 +8,7 @@ import pytest_twisted
 from txtrader.errors import NotReady
 from txtrader.model.order import Side
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 
 def order(client, key: str, **terms) -> str:

@@ -6,8 +6,9 @@ import pytest
 import pytest_twisted
 
 from txtrader.model.order import Side
+from txtrader.testing.stage import ACCOUNT
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -39,8 +40,7 @@ async def test_a_manual_order_is_adopted_shown_and_cancellable(play, wire):
 @pytest_twisted.ensureDeferred
 async def test_one_that_was_there_before_us_is_found_at_the_start(play, wire):
     def script(stage):
-        account = stage.do(lambda: stage.endpoint.accounts[0])
-        stage.place_for(account, Side.SELL, 30, "120.00")
+        stage.place_for(ACCOUNT, Side.SELL, 30, "120.00")
         daemon = stage.start_daemon()
         with stage.client(daemon) as client:
             (record,) = client.call("query_orders").values()

@@ -8,7 +8,7 @@ import pytest_twisted
 from txtrader.errors import NotFound
 from txtrader.model.order import Side
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50", "tif": "GTC"}
 
@@ -17,16 +17,11 @@ ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limi
 @pytest_twisted.ensureDeferred
 async def test_a_fill_that_crosses_the_cancel_wins(play, wire):
     def script(stage):
-        daemon = stage.start_daemon()
+        daemon = stage.start_daemon(HEARTBEAT="10")
         with stage.client(daemon, {"channels": ["order", "execution"]}) as client:
             record = client.call("submit_order", {**ORDER, "client_order_id": "crossed"})
             # The cancel is on its way, slowly; meanwhile the order trades.
-            stage.do(
-                setattr,
-                stage.proxy.upstream,
-                "frames",
-                lambda frame: ((0.5 if stage.is_order_request(frame, "cancel") else 0.0, frame),),
-            )
+            stage.delay_requests("cancel", 0.5)
             client.send_line(f"cancel {record['id']}")
             client.drain()
             stage.submit(Side.SELL, 100, "99.50")

@@ -7,7 +7,7 @@ import pytest_twisted
 
 from txtrader.model.order import Side
 
-WIRES = ("tws", "cqg")
+WIRES = ("tws", "cqg", "fix")
 
 ORDER = {"symbol": "IBM", "side": "BUY", "quantity": 100, "type": "Limit", "limit_price": "99.50", "tif": "GTC"}
 
@@ -44,15 +44,10 @@ async def test_a_lost_replace_is_pending_and_ends_as_the_broker_has_it(play, wir
 @pytest_twisted.ensureDeferred
 async def test_a_fill_at_the_old_price_while_the_replace_is_under_way_counts(play, wire):
     def script(stage):
-        daemon = stage.start_daemon(TIMEOUT_ORDER="2")
+        daemon = stage.start_daemon(TIMEOUT_ORDER="2", HEARTBEAT="10")
         with stage.client(daemon) as client:
             record = client.call("submit_order", ORDER)
-            stage.do(
-                setattr,
-                stage.proxy.upstream,
-                "frames",
-                lambda frame: ((0.5 if stage.is_order_request(frame, "replace") else 0.0, frame),),
-            )
+            stage.delay_requests("replace", 0.5)
             client.send_line(f'@m modify_order {record["id"]} {{"limit_price": "99.00"}}')
             client.drain()
             stage.submit(Side.SELL, 100, "99.50")

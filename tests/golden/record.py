@@ -2,12 +2,13 @@
 
 A file begins with lines of `#` (what was recorded, with what); then each line is `>` (client to server) or `<` and the
 bytes of one read (over CQG of one message), in hex.  The clients are not ours, so the client's half is golden; the
-server's half is what they accepted.  CQG's client has its own transport, and message classes that are ours: each of
-its messages is followed by `=` and what it says, or two fields that changed places would still be read and written
-back to the same bytes.  `+` begins a further connection.
+server's half is what they accepted.  FIX is text, and is written as such, with `|` for the separator.  CQG's client
+has its own transport, and message classes that are ours: each of its messages is followed by `=` and what it says, or
+two fields that changed places would still be read and written back to the same bytes.  `+` begins a further
+connection.
 
-Words choose files (`plain_1 plain_2 restore_2 ib_async ibapi`); `explain` writes CQG's `=` lines anew from the bytes,
-which is for a table that was wrong when they were recorded: look at the difference.
+Words choose files (`plain_1 plain_2 restore_2 ib_async ibapi fix42 fix44 fix50`); `explain` writes CQG's `=` lines
+anew from the bytes, which is for a table that was wrong when they were recorded: look at the difference.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from decimal import Decimal
 from importlib.metadata import version
+from importlib.metadata import version as packaged
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +29,28 @@ asyncioreactor.install()
 
 from twisted.internet import reactor as _reactor  # noqa: E402 - only now is it the right one
 from twisted.internet.defer import Deferred, ensureDeferred  # noqa: E402
+from twisted.internet.threads import blockingCallFromThread, deferToThread  # noqa: E402
 from twisted.internet.utils import getProcessOutputAndValue  # noqa: E402
 
 from txtrader.exsim.demo import make_demo_venue  # noqa: E402
 from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions  # noqa: E402
+from txtrader.exsim.endpoints.fix import FixEndpoint  # noqa: E402
+from txtrader.exsim.endpoints.fix.trading import Trading, TradingOptions  # noqa: E402
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions  # noqa: E402
 from txtrader.exsim.records import Terms  # noqa: E402
 from txtrader.model.instrument import SecType  # noqa: E402
 from txtrader.model.order import OrderType, Side  # noqa: E402
-from txtrader.testing.frames import WebSocketSplitter, cqg_bodies  # noqa: E402
+from txtrader.testing.frames import FixSplitter, WebSocketSplitter, cqg_bodies  # noqa: E402
 from txtrader.testing.proxy import FaultProxy  # noqa: E402
 from txtrader.wire.cqg.schema import ClientMsg, ServerMsg  # noqa: E402
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "exsim"))
+from fix_client import FixClient  # noqa: E402
+
 reactor: Any = _reactor
 HERE = Path(__file__).parent
-NAMES = {"plain_1", "plain_2", "restore_2", "ib_async", "ibapi"}
+NAMES = {"plain_1", "plain_2", "restore_2", "ib_async", "ibapi", "fix42", "fix44", "fix50"}
+FIX_VERSIONS = {"fix42": "FIX.4.2", "fix44": "FIX.4.4", "fix50": "FIXT.1.1"}
 CQG_SCRIPT = HERE.parent / "exsim" / "clients" / "cqg_script.py"
 
 IB_ASYNC = """
@@ -246,6 +255,78 @@ async def record_cqg(name: str, script: list[str], what: str) -> None:
     write(f"cqg/{name}", f"websockets {version('websockets')}, {what}", explained(lines))
 
 
+async def record_fix(name: str, version: str) -> None:
+    """Let a client on simplefix trade at a simulated FIX venue of its own, and write the messages."""
+    venue = make_demo_venue(reactor, time.time_ns, 7, pace="none", has_house=False)
+    venue.start()
+    trading = Trading(venue, TradingOptions(accounts={"CLIENT": ("DU1000001",)}))
+    endpoint = FixEndpoint(trading, reactor, venue.now_ns)
+    trading.attach(endpoint)
+    proxy = FaultProxy(reactor, "127.0.0.1", await endpoint.start(), splitters=(FixSplitter, FixSplitter))
+    lines: list[str] = []
+    for mark, taps in ((">", proxy.upstream_taps), ("<", proxy.downstream_taps)):
+        taps.append(lambda piece, mark=mark: lines.append(f"{mark} {piece.decode('latin-1')}".replace("\x01", "|")))
+    port = await proxy.start()
+
+    def trade(side: Side, quantity: int) -> None:
+        (listing,) = venue.instruments.find(symbol="IBM", currency="USD")
+        terms = Terms(
+            listing_id=listing.id,
+            account="DU1000002",
+            side=side,
+            quantity=Decimal(quantity),
+            type=OrderType.LIMIT,
+            limit_price=Decimal("99.5"),
+        )
+        blockingCallFromThread(reactor, venue.submit, "stranger", terms)
+
+    await deferToThread(_trade_over_fix, port, version, trade)
+    await proxy.stop()
+    await endpoint.stop()
+    venue.stop()
+    write(f"fix/{name}", f"simplefix {packaged('simplefix')}, {version}", lines)
+
+
+def _trade_over_fix(port: int, version: str, trade: Any) -> None:
+    client = FixClient(port, version=version)
+    client.log_on()
+    if version == "FIX.4.2":
+        client.send("c", (320, "S1"), (321, 0), (55, "IBM"))
+        client.next("d")
+    else:
+        client.send("x", (320, "S1"), (559, 0), (55, "IBM"))
+        client.next("y")
+    client.order("G1", 1, 100, "99.50", _1="DU1000001")
+    client.next("8")
+    trade(Side.SELL, 40)
+    client.next("8")
+    client.change("G", "G2", "G1", 1, 120, "99.25")
+    client.next("8")
+    client.change("F", "G3", "G1", 1, 120)  # the name from before the change
+    client.next("9")
+    client.change("F", "G4", "G2", 1, 120)
+    client.next("8")
+    client.order("G5", 1, 100, "99.505")
+    client.next("8")
+    client.send("H", (11, "G4"), (54, 1), (55, "IBM"))
+    client.next("8")
+    if version != "FIX.4.2":
+        client.send("AF", (584, "M1"), (585, 7))
+        client.next("8")
+        day = time.strftime("%Y%m%d")
+        party = ((453, 1), (448, "DU1000001"), (447, "D"), (452, 38))
+        client.send(
+            "AN", (710, "P1"), (724, 0), *party, (1, "DU1000001"), (581, 1), (715, day), (60, f"{day}-12:00:00")
+        )
+        client.next("AO")
+        client.next("AP")
+    client.send("V", (262, "V1"), (263, 0), (264, 1), (267, 2), (269, 0), (269, 1), (146, 1), (55, "IBM"))
+    client.next("W")
+    client.send("5")
+    client.next("5")
+    client.close()
+
+
 def explained(lines: list[str]) -> list[str]:
     """Put after each CQG message what it says, for a reader and for the test of its meaning."""
     found = []
@@ -279,6 +360,8 @@ async def main(names: set[str]) -> None:
             await record_cqg(f"plain_{dialect}", script, f"a client of generation {dialect}")
     if "restore_2" in names:
         await record_cqg("restore_2", ["-c", CQG_RESTORE, "URL"], "a client of generation 2 that lost its link")
+    for name in sorted(FIX_VERSIONS.keys() & names):
+        await record_fix(name, FIX_VERSIONS[name])
     if "ib_async" in names:
         await record("ib_async", IB_ASYNC, f"ib_async {version('ib_async')}, negotiated 178, its own session")
     if "ibapi" in names:

@@ -55,6 +55,31 @@ def test_it_is_a_store_in_memory_that_outlives_the_process(acts):
         again.close()
 
 
+@pytest.mark.parametrize("acts", range(1, 60))
+def test_no_number_is_lost_when_the_file_is_written_anew(tmp_path, acts):
+    path = str(tmp_path / "s.fix")
+    store = FileStore(path, most=2)
+    for number in range(acts):
+        store.keep(number + 1, "text")
+    store.close()
+    again = FileStore(path, most=2)
+    assert again.next_number == acts + 1
+    again.close()
+
+
+def test_what_was_heard_is_there_after_a_restart_and_a_reset(tmp_path):
+    path = str(tmp_path / "s.fix")
+    store = FileStore(path, most=2)
+    for number in range(40):
+        store.hear(number, f"report {number}")
+        store.set_expected(number + 2)
+    store.reset()
+    store.close()
+    again = FileStore(path, most=2)
+    assert list(again.heard) == [(number, f"report {number}") for number in range(40)]
+    again.close()
+
+
 def test_a_kill_in_mid_line_loses_that_line_alone(tmp_path):
     path = tmp_path / "s.fix"
     store = FileStore(str(path))

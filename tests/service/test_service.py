@@ -171,6 +171,23 @@ def test_mode_cqg_wants_a_login_and_encryption_off_this_machine(tmp_path: Path) 
     assert (mine.reconnect_min, mine.reconnect_max) == (5.0, 300.0)
 
 
+def test_mode_fix_wants_to_know_who_trades_with_whom_and_for_whom(tmp_path: Path) -> None:
+    user = {"USERNAME": "ann", "PASSWORD": "long enough", "USERS_FILE": str(tmp_path / "u"), "DATA_DIR": str(tmp_path)}
+    broker = {"FIX_SENDER_COMP_ID": "ME", "FIX_TARGET_COMP_ID": "BROKER", "FIX_ACCOUNTS": "A1,A2"}
+    assert check_settings(load(MODE="fix", **user, **broker)) == []
+    problems = check_settings(load(MODE="fix", **user))
+    assert [one.split(":")[0].removeprefix("TXTRADER_") for one in problems] == [*broker]
+    mine = load(MODE="fix", **user, **broker).for_mode("fix")
+    assert (mine.api_tls, mine.heartbeat, mine.fix_version, mine.fix_accounts) == (True, 30.0, "4.4", ("A1", "A2"))
+    symbols = tmp_path / "symbols.json"
+    for text, wrong in (("{", "symbols.json"), ('{"IBM": {"tick": "x"}}', "IBM"), ('{"IBM": {"tock": "1"}}', "tock")):
+        symbols.write_text(text)
+        (problem,) = check_settings(load(MODE="fix", FIX_SYMBOLS=str(symbols), **user, **broker))
+        assert problem.startswith("TXTRADER_FIX_SYMBOLS: ") and wrong in problem
+    demo = load(MODE="demo", DEMO_WIRE="fix", **user)
+    assert check_settings(demo) == [], "the demo brings its own"
+
+
 def test_the_users_file_must_be_closed_to_others(tmp_path: Path) -> None:
     users = tmp_path / "users"
     users.write_text("")

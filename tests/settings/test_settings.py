@@ -268,3 +268,11 @@ def test_no_text_brings_anything_but_a_settings_error(environ: dict[str, str]) -
         Settings.load(environ)
     except SettingsError as error:
         assert error.problems
+
+
+def test_fix_fields_are_tags_with_values_and_none_of_the_gateways_own() -> None:
+    fine = Settings.load({"TXTRADER_FIX_ORDER_FIELDS": "528=A, 100=NYSE", "TXTRADER_ENVDIR": "/nonexistent"})
+    assert fine.fix_order_fields == ((528, "A"), (100, "NYSE"))
+    for text in ("528", "528=", "=A", "x=A", "0=A", "528=A,528=B", "44=1", "11=me"):
+        (problem,) = problems_of({"TXTRADER_FIX_ORDER_FIELDS": text, "TXTRADER_ENVDIR": "/nonexistent"})
+        assert problem.startswith("TXTRADER_FIX_ORDER_FIELDS")

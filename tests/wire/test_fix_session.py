@@ -7,7 +7,16 @@ import pytest
 from txtrader.errors import LocalProtocolError, RemoteProtocolError
 from txtrader.wire.fix.framing import encode
 from txtrader.wire.fix.message import Message
-from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions
+from txtrader.wire.fix.session import (
+    FixSession,
+    Identity,
+    LoggedOn,
+    LoggedOut,
+    Profile,
+    SessionOptions,
+    Skipped,
+    Unsound,
+)
 from txtrader.wire.fix.store import MemoryStore
 from txtrader.wire.fix.validation import Switches
 
@@ -207,6 +216,13 @@ def test_a_heartbeat_that_nobody_can_keep_is_no_logon(interval):
     assert isinstance(over, LoggedOut) and not pair.venue.is_logged_on
 
 
+def test_no_password_is_kept_with_what_was_sent():
+    pair = Pair(client=SessionOptions(username="who", password="swordfish"))
+    pair.connect()
+    kept = pair.client_store.sent(1)
+    assert kept is not None and "35=A" in kept and "swordfish" not in kept
+
+
 def test_no_password_shows_in_what_a_log_would_hold():
     assert "secret" not in repr(Message("A", [(553, "me"), (554, "secret")]))
 
@@ -231,3 +247,66 @@ def test_without_validation_the_session_still_has_the_fields_that_it_lives_on():
     pair.report("A1")
     pair.settle()
     assert keys(pair.take("client")) == ["A1"], "the session goes on"
+
+
+def test_a_test_is_answered_only_when_no_gap_is_open_either_way():
+    pair = Pair()
+    pair.connect()
+    pair.take("client")
+    pair.report("lost")
+    pair.settle(loses="client")
+    pair.order("lost")
+    pair.settle(loses="venue")
+    pair.client.test("IN-STEP")
+    pair.settle()
+    told = pair.take("client")
+    assert [type(event).__name__ for event in told] == ["Message", "TestAnswered"], (
+        "the report that was lost comes first"
+    )
+    assert told[1].text == "IN-STEP" and told[1].sending_time.startswith("20")
+    assert pair.venue_store.expected == pair.client_store.next_number
+
+
+def test_a_message_is_kept_before_its_number_counts():
+    pair = Pair()
+    pair.connect()
+    seen: list[tuple[str, int]] = []
+    pair.client.on_heard = lambda message: seen.append((message.type, pair.client_store.expected))
+    expected = pair.client_store.expected
+    pair.report("news")
+    pair.venue.test("admin")
+    pair.settle()
+    assert seen == [("9", expected)], "and what is the session's own is not kept"
+
+
+def test_only_fresh_messages_are_repeated_where_there_is_a_limit():
+    pair = Pair(venue=SessionOptions(repeats_for=60.0))
+    pair.connect()
+    pair.report("old")
+    pair.now += 61_000_000_000
+    pair.report("fresh")
+    pair.settle(loses="client")
+    pair.connect()
+    assert keys(pair.take("client")) == ["fresh"]
+
+
+def test_numbers_that_are_skipped_are_told_to_those_who_want_to_know():
+    pair = Pair(client=SessionOptions(tells_losses=True))
+    pair.connect()
+    pair.take("client")
+    expected = pair.client_store.expected
+    pair.venue.send(Message("4").add(36, expected + 9))
+    pair.settle()
+    assert pair.take("client") == [Skipped(expected, expected + 9)]
+
+
+def test_a_message_that_is_rejected_is_told_to_those_who_want_to_know():
+    pair = Pair(client=SessionOptions(tells_losses=True))
+    pair.connect()
+    pair.take("client")
+    pair.venue.send(Message("8").add(37, "V1").add(39, "0"))
+    pair.settle()
+    (unsound,) = pair.take("client")
+    assert isinstance(unsound, Unsound)
+    assert (unsound.message[37], unsound.fault.reason, unsound.fault.tag) == ("V1", 1, 6)
+    assert [event.type for event in pair.take("venue") if isinstance(event, Message)] == ["3"]

@@ -93,6 +93,7 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     auction: str = ""
     display_quantity: Decimal | None = None
     post_only: bool = False
+    ends_with_link: bool = False
 
 
 def terms_of(message: Message) -> OrderTerms:
@@ -114,7 +115,7 @@ def terms_of(message: Message) -> OrderTerms:
         raise Unsupported(40, f"order type {word} is not offered")
     flags = (message.get(18) or "").split()
     for flag in flags:
-        if flag not in ("a", "6", "1", "2", "3", "5"):  # how a person works an order is nothing to a venue
+        if flag not in ("a", "6", "1", "2", "3", "5", "o"):  # how a person works an order is nothing to a venue
             raise Unsupported(18, f"instruction {flag} is not offered")
     auction = _AUCTION_TIMES.get(message.get(59) or "", "")
     tif = TimeInForce.DAY if auction else _TIMES.get(message.get(59, "0") or "0")
@@ -140,6 +141,7 @@ def terms_of(message: Message) -> OrderTerms:
         auction=auction,
         display_quantity=message.decimal(1138) or message.decimal(111),
         post_only="6" in flags,
+        ends_with_link="o" in flags,
     )
 
 
@@ -161,8 +163,19 @@ def put_terms(message: Message, terms: OrderTerms, version: str) -> None:
     message.add(59, word)
     if terms.tif is TimeInForce.GTD and terms.good_till is not None:
         message.add(126, instant_to_wire(terms.good_till))
+    if terms.ends_with_link:
+        _add_flag(message, "o")
     if terms.display_quantity is not None:
         message.add(1138 if version == "5.0" else 111, number_to_wire(terms.display_quantity))
+
+
+def _add_flag(message: Message, flag: str) -> None:
+    """Add an instruction (18) to those that are there."""
+    for place, (tag, value) in enumerate(message.fields):
+        if tag == 18:
+            message.fields[place] = (18, f"{value} {flag}")
+            return
+    message.add(18, flag)
 
 
 def side_of(word: str) -> Side | None:

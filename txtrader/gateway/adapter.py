@@ -79,7 +79,8 @@ class BrokerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     Each part is either complete (its end marker came) or the question fails as a whole: a missing part is never an
     empty one.  `session` is the broker session it was read in; `executions_since` is how far back the executions
-    reach (integer nanoseconds UTC), `completed_since` the completed orders.
+    reach (integer nanoseconds UTC), `completed_since` the completed orders.  `positions` is None where the broker does
+    not offer them at all: then those that the gateway shows are what the executions since it met the account sum to.
     """
 
     mode: str
@@ -89,7 +90,7 @@ class BrokerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     completed_orders: tuple[OrderUpdate, ...]
     executions: tuple[Execution, ...]
     commissions: tuple[CommissionReport, ...]
-    positions: tuple[Position, ...]
+    positions: tuple[Position, ...] | None
     account_values: tuple[AccountValue, ...] = ()
     executions_since: int | None = None
     completed_since: int | None = None

@@ -30,6 +30,8 @@ class AccountBooks:
         self._ledger: dict[LedgerKey, Decimal] = {}
         self._baseline: set[tuple[str, str]] = set()
         self._moved: set[LedgerKey] = set()
+        self.without_positions: set[str] = set()
+        """Modes whose broker tells no positions: those shown are the ledger's."""
 
     # --- journal ------------------------------------------------------------------------------------------------
 
@@ -51,6 +53,10 @@ class AccountBooks:
                 total = self._ledger[key] = self._ledger.get(key, Decimal(0)) + delta
                 meta["|".join((_LEDGER, *key))] = plain_text(total)
         return meta
+
+    def ledger_of(self, mode: str) -> dict[LedgerKey, Decimal]:
+        """Return what the executions at a broker sum to, since each account was first met."""
+        return {key: quantity for key, quantity in self._ledger.items() if key[0] == mode}
 
     def take_moved(self, mode: str) -> set[LedgerKey]:
         """Return what executions have moved at a broker since this was last asked."""

@@ -123,6 +123,11 @@ class Closing:
     def _held(self, link: BrokerLink, account: str) -> list[Position]:
         if not self._books.is_known(link.mode, account):
             raise NotReady(f"the positions of {account} are not known yet")
+        if link.mode in self._books.without_positions:
+            # Those shown leave out what was held before we came: closing them might open others.
+            raise InvalidArgument(
+                f"{link.mode} tells no positions: what {account} holds is not known", reason="unsupported"
+            )
         return self._books.held(link.mode, account)
 
     async def _close(

@@ -250,10 +250,43 @@ class BrokerLink:
             for order in change.orders:
                 self.publish_order(order, meta=meta)
                 meta = {}
+        if self.mode in self.books.without_positions:
+            for position in self.kept_positions(change):
+                self.position_changed(position)
         for text in change.remarks:
             self.remark("warning", "order-remark", text, account=change.account)
         for order in change.orders:
             self.answer(order)
+
+    def kept_positions(self, change: Change | None = None) -> list[Position]:
+        """Return the positions that the ledger knows, of a change those that it moved: for a broker that tells none."""
+        ledger = self.books.ledger_of(self.mode)
+        wanted = ledger if change is None else change.ledger
+        orders = self.blotter.orders.values() if change is None else change.orders
+        known = {(one.account, one.instrument_id or one.symbol): one for one in orders if one.mode == self.mode}
+        found = []
+        for key in wanted:
+            if key not in ledger:
+                continue  # before the account was met
+            _, account, instrument_id = key
+            order, old = known.get((account, instrument_id)), self.books.positions.get(key)
+            if change is not None and order is None and old is None:
+                continue
+            shown = order or old
+            instrument = None if shown is None else shown.instrument
+            found.append(
+                Position(
+                    account=account,
+                    mode=self.mode,
+                    symbol=f"#{instrument_id}" if shown is None else shown.symbol,
+                    quantity=ledger[key],
+                    instrument=instrument,
+                    instrument_id=instrument_id,
+                    currency=None if instrument is None else instrument.currency,
+                    update_time=self._now_ns(),
+                )
+            )
+        return found
 
     def publish_order(self, order: Order, *, meta: Mapping[str, str] | None = None) -> None:
         """Journal and publish one order record as a fact."""

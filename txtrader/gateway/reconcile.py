@@ -217,7 +217,12 @@ class Reconciler:
         link.accounts_changed(link.mode, snapshot.accounts)
         for value in snapshot.account_values:
             link.account_changed(value)
-        for position in link.books.swap_positions(link.mode, snapshot.accounts, snapshot.positions):
+        if snapshot.positions is None:
+            link.books.without_positions.add(link.mode)
+        else:
+            link.books.without_positions.discard(link.mode)
+        positions = link.kept_positions() if snapshot.positions is None else snapshot.positions
+        for position in link.books.swap_positions(link.mode, snapshot.accounts, positions):
             link.publish_position(position)
         return news
 
@@ -278,6 +283,8 @@ class Reconciler:
             if not link.books.is_known(link.mode, account):
                 self.take_positions(account, "seen for the first time")
                 continue
+            if snapshot.positions is None:
+                continue  # nothing to compare with
             found += [
                 {"account": account, "symbol": symbol, "instrument_id": instrument, "ours": ours, "broker": theirs}
                 for instrument, symbol, ours, theirs in link.books.differences(link.mode, account)

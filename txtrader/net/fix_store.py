@@ -1,13 +1,16 @@
 """A FIX store in a file: numbers and sent messages that a restart finds again.
 
 One line an act, appended and handed to the system before the act counts; a kill loses at most the line that was being
-written, and that one is dropped when the file is read.  `is_synced` also waits for the disk.
+written, and that one is dropped when the file is read.  `is_synced` also waits for the disk before a message leaves:
+a number that the peer has seen is then never used again, not even after a power cut.  Numbers of the other direction
+need no such care: what they lack is asked for again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +19,8 @@ from txtrader.wire.fix.store import MemoryStore
 
 __all__ = ["FileStore", "file_name_of"]
 
-_SENT, _EXPECTED, _RESET = "s", "e", "r"
+_SENT, _EXPECTED, _RESET, _HEARD = "s", "e", "r", "h"
+_MOST_HEARD = 10_000
 
 
 def file_name_of(identity: Identity) -> str:
@@ -26,17 +30,22 @@ def file_name_of(identity: Identity) -> str:
 
 
 class FileStore(MemoryStore):
-    """See the module.  Raises OSError where the file cannot be written."""
+    """See the module.  Raises OSError where the file cannot be written.
+
+    `heard` are the last messages that `hear` was given, (time in nanoseconds, text): who writes a message down here
+    before its number counts finds it after a kill, though the peer will not send it again.
+    """
 
     def __init__(self, path: str, *, most: int = 100_000, is_synced: bool = False) -> None:
         super().__init__(most)
+        self.heard: deque[tuple[int, str]] = deque(maxlen=_MOST_HEARD)
         self._path = path
         self._is_synced = is_synced
         self._lines = 0
         self._load()
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115  it stays open until `close`
         os.chmod(path, 0o600)  # messages may hold what is nobody else's
-        if self._lines > 2 * (len(self._sent) + 2):
+        if self._lines > 2 * (len(self._sent) + len(self.heard) + 2):
             self._compact()
 
     def _load(self) -> None:
@@ -53,6 +62,8 @@ class FileStore(MemoryStore):
                 super().keep(*facts)
             elif kind == _EXPECTED:
                 super().set_expected(*facts)
+            elif kind == _HEARD:
+                self.heard.append((facts[0], facts[1]))
             else:
                 super().reset()
         if len(whole) + len(mark) < len(data):  # a kill in the middle of a line: what follows must begin a new one
@@ -60,18 +71,19 @@ class FileStore(MemoryStore):
                 file.truncate(len(whole) + len(mark))
 
     def _write(self, *facts: Any) -> None:
+        if self._lines > 4 * (self._most + len(self.heard) + 2):
+            self._compact()  # first: what is being written is not in memory yet
         self._file.write(json.dumps(facts).encode() + b"\n")
-        if self._is_synced:
+        if self._is_synced and facts[0] == _SENT:
             os.fdatasync(self._file.fileno())
         self._lines += 1
-        if self._lines > 4 * (self._most + 2):
-            self._compact()
 
     def _compact(self) -> None:
         """Write the file anew with what still counts, beside the old one, and put it in its place."""
         rows: list[tuple[Any, ...]] = [(_SENT, number, text) for number, text in self._sent.items()]
         if not self._sent or next(reversed(self._sent)) != self.next_number - 1:
             rows.insert(0, (_RESET,))
+        rows += [(_HEARD, *heard) for heard in self.heard]
         beside = f"{self._path}.new"
         with open(beside, "wb") as file:
             file.writelines(json.dumps(row).encode() + b"\n" for row in [*rows, (_EXPECTED, self.expected)])
@@ -90,6 +102,11 @@ class FileStore(MemoryStore):
     def keep(self, number: int, text: str) -> None:
         self._write(_SENT, number, text)
         super().keep(number, text)
+
+    def hear(self, time: int, text: str) -> None:
+        """Write down a message of the peer, before its number counts; of the oldest ones nothing is kept."""
+        self._write(_HEARD, time, text)
+        self.heard.append((time, text))
 
     def reset(self) -> None:
         self._write(_RESET)

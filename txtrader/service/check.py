@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from txtrader.adapters.fix_instruments import read_symbols
 from txtrader.errors import ConfigError
 from txtrader.gateway.access import Access
 from txtrader.settings import Settings
@@ -26,7 +27,7 @@ def check_settings(settings: Settings) -> list[str]:
     problems = []
     for mode in settings.mode:
         if not mode.isidentifier() or find_spec(adapter_name(mode, settings)) is None:
-            problems.append(f"TXTRADER_MODE: {mode!r} is not offered by this version; there are demo, tws and cqg")
+            problems.append(f"TXTRADER_MODE: {mode!r} is not offered by this version; there are demo, tws, cqg and fix")
     try:
         # The real thing, with a clock that stands and threads that never run: nothing is hashed.
         Access.open(
@@ -46,6 +47,8 @@ def check_settings(settings: Settings) -> list[str]:
             break  # the journal is in DATA_DIR unless somebody says otherwise: once is enough
     if "cqg" in settings.mode:
         problems += _check_cqg(settings)
+    if "fix" in settings.mode:
+        problems += _check_fix(settings)
     for mode in settings.mode:
         if adapter_name(mode, settings).endswith(".tws"):
             try:
@@ -66,6 +69,22 @@ def _check_cqg(settings: Settings) -> list[str]:
     ]
     if not mine.api_tls and mine.api_host not in ("127.0.0.1", "localhost", "::1"):
         problems.append("TXTRADER_API_TLS: without it the password would cross the network in the clear")
+    return problems
+
+
+def _check_fix(settings: Settings) -> list[str]:
+    """Return what mode fix lacks: who we are, who the broker is, whose orders these are, symbols that can be read."""
+    mine = settings.for_mode("fix")
+    needed = {
+        "FIX_SENDER_COMP_ID": mine.fix_sender_comp_id,
+        "FIX_TARGET_COMP_ID": mine.fix_target_comp_id,
+        "FIX_ACCOUNTS": mine.fix_accounts,
+    }
+    problems = [f"TXTRADER_{key}: mode fix needs it" for key, value in needed.items() if not value]
+    try:
+        read_symbols(mine.fix_symbols)
+    except ConfigError as error:
+        problems.append(describe(error))
     return problems
 
 

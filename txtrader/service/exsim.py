@@ -20,7 +20,7 @@ from txtrader.exsim.control.world import World
 from txtrader.exsim.endpoints.cqg import CqgOptions
 from txtrader.exsim.endpoints.fix import FixOptions
 from txtrader.exsim.endpoints.ouch import OuchOptions
-from txtrader.exsim.endpoints.tws import TwsOptions
+from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
 from txtrader.service.demo import DemoMarket
 from txtrader.settings import Settings
 from txtrader.version import __version__
@@ -83,6 +83,7 @@ class ExsimService(Daemon):
             raise ConfigError(
                 f"cannot listen on {settings.api_host}:{settings.api_port}: {reason}", path="--tws-port"
             ) from None
+        assert isinstance(market.endpoint, TwsEndpoint)
         self._log.info(
             "simulated TWS at {host}:{port}; accounts {accounts}; seed {seed}, pace {pace}, state {state}",
             host=settings.api_host,

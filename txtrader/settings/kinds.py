@@ -19,6 +19,7 @@ __all__ = [
     "choice",
     "clock_time",
     "duration",
+    "fix_fields",
     "host",
     "integer",
     "integers",
@@ -44,6 +45,7 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 _LEVEL = re.compile(r"series:[0-9]{1,9}/[A-Za-z0-9_.-]{1,32}|brokerage:[0-9]{1,9}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9:._%-]{1,253}", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_FIX_OURS = frozenset({1, 8, 9, 10, 11, 34, 35, 37, 38, 40, 41, 43, 44, 49, 52, 54, 55, 56, 60, 97, 99, 122})
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -198,6 +200,21 @@ def account_choice(text: str) -> tuple[str, ...]:
     for name in found:
         word(name)
     return found
+
+
+def fix_fields(text: str) -> tuple[tuple[int, str], ...]:
+    """Read FIX fields, `TAG=VALUE` separated by commas; those that make an order and its message are the gateway's."""
+    found = []
+    for part in text.split(","):
+        tag, mark, value = part.strip().partition("=")
+        if not mark or not re.fullmatch(r"[1-9][0-9]{0,5}", tag, re.ASCII) or not value or not value.isprintable():
+            raise ValueError("write TAG=VALUE, several with commas")
+        if int(tag) in _FIX_OURS:
+            raise ValueError(f"tag {tag} is the gateway's to write")
+        found.append((int(tag), value))
+    if len({tag for tag, _ in found}) != len(found):
+        raise ValueError("a tag stands twice")
+    return tuple(found)
 
 
 def path(text: str) -> str:

@@ -57,10 +57,6 @@ LATER: dict[str, str] = {
     "DTC_DATA_PORT": "mode dtc",
     "DTC_ENCODING": "mode dtc",
     "DTC_TRADE_MODE": "mode dtc",
-    "FIX_VERSION": "mode fix",
-    "FIX_SENDER_COMP_ID": "mode fix",
-    "FIX_TARGET_COMP_ID": "mode fix",
-    "FIX_RESET": "mode fix",
 }
 """Keys whose feature this version does not have, with its name; empty, 0, false and off are accepted."""
 
@@ -143,9 +139,11 @@ class SettingsTable:
     _values: dict[str, Any]
 
     _group_01 = "Mode and listeners"
-    mode = _given(kinds.words(), "demo", "The broker: tws, cqg, demo (the simulator inside), or several with commas.")
+    mode = _given(
+        kinds.words(), "demo", "The broker: tws, cqg, fix, demo (the simulator inside), or several with commas."
+    )
     demo_wire = _given(
-        kinds.choice("tws", "cqg"),
+        kinds.choice("tws", "cqg", "fix"),
         "tws",
         ("Mode demo: the wire between gateway and simulator inside, over loopback sockets, with the real adapter."),
     )
@@ -212,15 +210,15 @@ class SettingsTable:
         "The broker's port: for tws 7497 is TWS paper, 7496 live, 4002 and 4001 IB Gateway.",
         by_mode={"tws": "7497", "cqg": "443"},
     )
-    api_username = _maybe(kinds.text, "The login at the broker, where it has one (cqg).")
+    api_username = _maybe(kinds.text, "The login at the broker, where it has one (cqg, some FIX brokers).")
     api_password = _maybe(
         kinds.password, "The password at the broker; better as TXTRADER_API_PASSWORD_FILE.", secret=True
     )
     api_tls = _given(
         kinds.boolean,
         "0",
-        "1: the link to the broker is encrypted; cqg without it only on this machine.",
-        by_mode={"cqg": "1"},
+        "1: the link to the broker is encrypted; cqg without it only on this machine, fix over a line of your own.",
+        by_mode={"cqg": "1", "fix": "1"},
     )
     api_ca_file = _maybe(
         kinds.path, "PEM file of the roots that the broker's certificate is checked by; else the system's."
@@ -252,7 +250,64 @@ class SettingsTable:
     cqg_order_rate = _given(
         kinds.number(1, 1000), "10", "Order requests to CQG for each account; it refuses more than 10.", unit="1/s"
     )
-    heartbeat = _given(kinds.duration(0.05, 3600), "10", "How often a broker is asked for a sign of life.", unit="s")
+    fix_version = _given(
+        kinds.choice("4.2", "4.4", "5.0"),
+        "4.4",
+        "The FIX version; 5.0 is 5.0SP2 over FIXT 1.1.",
+        by_mode={"demo": "5.0"},
+    )
+    fix_sender_comp_id = _maybe(kinds.text, "Our SenderCompID, as the broker gave it.", by_mode={"demo": "TXTRADER"})
+    fix_target_comp_id = _maybe(kinds.text, "The broker's CompID.", by_mode={"demo": "EXSIM"})
+    fix_sender_sub_id = _maybe(kinds.text, "Our SenderSubID (50), where the broker gave one.")
+    fix_target_sub_id = _maybe(kinds.text, "The broker's TargetSubID (57), where it has one.")
+    fix_accounts = _maybe(
+        kinds.words(),
+        "The accounts (tag 1), with commas; FIX has no list of them.",
+        by_mode={"demo": "DU1000001,DU1000002,DU1000003"},
+    )
+    fix_reset = _given(
+        kinds.boolean, "0", "1: each logon begins with number 1 on both sides; what was missed is then not told again."
+    )
+    fix_reset_time = _maybe(
+        kinds.clock_time, "HH:MM in UTC at which the broker's session begins anew: both sides' numbers are 1 after it."
+    )
+    fix_resend = _given(
+        kinds.duration(0, 3600),
+        "0",
+        "How long after its sending an order goes again, marked as a repeat, when the broker's session asks; 0: never.",
+        unit="s",
+    )
+    fix_status = _given(
+        kinds.choice("mass", "each", "none"),
+        "mass",
+        "How open orders are asked for: all at once (AF), one by one (H), or not at all.",
+    )
+    fix_positions = _given(
+        kinds.choice("ask", "none"), "ask", "Whether the broker is asked for positions (AN); 4.2 has no such request."
+    )
+    fix_instruments = _given(
+        kinds.choice("ask", "none"),
+        "ask",
+        "Whether the broker is asked for instruments (x, c); else FIX_SYMBOLS tells.",
+    )
+    fix_symbols = _maybe(kinds.path, "JSON file of symbols, for what the broker does not tell; see docs/fix.md.")
+    fix_order_fields = _maybe(
+        kinds.fix_fields,
+        "Fields that the broker wants in each order and change: TAG=VALUE with commas.",
+    )
+    fix_cancel_on_disconnect = _given(
+        kinds.boolean, "0", "1: orders ask to be cancelled when the connection is lost (18=o, FIX 5.0 only)."
+    )
+    fix_sync = _given(
+        kinds.boolean, "1", "0: FIX numbers need not reach the disk before a message leaves; a power cut may lose some."
+    )
+    heartbeat = _given(
+        kinds.duration(0.05, 3600),
+        "10",
+        "How often a broker is asked for a sign of life.",
+        unit="s",
+        by_mode={"fix": "30"},
+    )
     gateway_disconnect_timeout = _given(
         kinds.duration(0.1, 86400),
         "30",

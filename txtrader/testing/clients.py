@@ -85,7 +85,11 @@ class LineClient:
     ) -> LineClient:
         """Connect and log in as the daemon's user."""
         client = cls(daemon.tcp_port, timeout=timeout)
-        client.login(daemon.user, daemon.password, options)
+        try:
+            client.login(daemon.user, daemon.password, options)
+        except BaseException:  # the daemon may die under our hands
+            client.close()
+            raise
         return client
 
     def login(self, user: str, password: str, options: dict[str, Any] | str | None = None) -> str:

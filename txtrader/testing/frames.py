@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from txtrader.wire.cqg.schema import ClientMsg, ServerMsg
 
 __all__ = [
+    "FixSplitter",
     "FrameSplitter",
     "LineSplitter",
     "SplitterFactory",
@@ -20,6 +21,7 @@ __all__ = [
     "WebSocketSplitter",
     "cqg_bodies",
     "cqg_parts",
+    "fix_fields",
     "tws_fields",
 ]
 
@@ -53,6 +55,23 @@ class _Buffered:
         piece = bytes(self._buffer[:size])
         del self._buffer[:size]
         return piece
+
+
+class FixSplitter(_Buffered):
+    """FIX messages, each with its checksum."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._buffer += data
+        pieces = []
+        while (end := self._buffer.find(b"\x0110=")) >= 0 and (stop := self._buffer.find(b"\x01", end + 1)) >= 0:
+            pieces.append(self._take(stop + 1))
+        return pieces
+
+
+def fix_fields(frame: bytes) -> dict[int, str]:
+    """Return the fields of a FIX message by tag, of one that stands more than once the first."""
+    parts = [part.partition(b"=") for part in frame.split(b"\x01") if part]
+    return {int(tag): value.decode("latin-1") for tag, _, value in reversed(parts) if tag.isdigit()}
 
 
 class LineSplitter(_Buffered):

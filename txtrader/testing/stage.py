@@ -28,6 +28,8 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
+from txtrader.exsim.endpoints.fix import FixEndpoint
+from txtrader.exsim.endpoints.fix.trading import Trading, TradingOptions
 from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Terms
@@ -36,10 +38,13 @@ from txtrader.testing.clients import LineClient
 from txtrader.testing.daemon import Daemon, wait_until
 from txtrader.testing.evidence import JournalCopy
 from txtrader.testing.frames import (
+    FixSplitter,
+    SplitterFactory,
     TwsClientSplitter,
     TwsServerSplitter,
     WebSocketSplitter,
     cqg_parts,
+    fix_fields,
     tws_fields,
 )
 from txtrader.testing.history import History
@@ -54,6 +59,14 @@ T = TypeVar("T")
 WIRES: dict[str, dict[str, str]] = {
     "tws": {"MODE": "tws"},
     "cqg": {"MODE": "cqg", "API_TLS": "0", "API_USERNAME": "trader", "API_PASSWORD": "broker-secret"},
+    "fix": {
+        "MODE": "fix",
+        "API_TLS": "0",
+        "FIX_VERSION": "5.0",
+        "FIX_SENDER_COMP_ID": "GATEWAY",
+        "FIX_TARGET_COMP_ID": "EXSIM",
+        "FIX_ACCOUNTS": "DU1000001",
+    },
 }
 """What the daemon is set to for each wire."""
 
@@ -61,6 +74,12 @@ _TWS_ORDER_NEWS = frozenset({"3", "5", "11", "59"})  # orderStatus, openOrder, e
 
 _TWS_REQUESTS = {"new": "3", "replace": "3", "cancel": "4"}
 _CQG_REQUESTS = {"new_order": "new", "modify_order": "replace", "cancel_order": "cancel"}
+_FIX_REQUESTS = {"D": "new", "G": "replace", "F": "cancel"}
+_SPLITTERS: dict[str, tuple[SplitterFactory, SplitterFactory]] = {
+    "tws": (TwsClientSplitter, TwsServerSplitter),
+    "cqg": (WebSocketSplitter, WebSocketSplitter),
+    "fix": (FixSplitter, FixSplitter),
+}
 
 QUICK = {
     "HEARTBEAT": "0.5",
@@ -82,7 +101,7 @@ STRANGERS_ACCOUNT = "DU1000002"
 class Stage:
     """See the module.  `settings` are the daemon's, without TXTRADER_; `seed` is the venue's and the proxy's.
 
-    `wire` is the broker's protocol: tws or cqg.
+    `wire` is the broker's protocol: tws, cqg or fix.
     """
 
     def __init__(self, reactor: Any, folder: Path, *, seed: int = 1, wire: str = "tws", **settings: object) -> None:
@@ -106,6 +125,10 @@ class Stage:
         self.endpoint: Any
         if self.wire == "cqg":
             self.endpoint = CqgEndpoint(self.venue, self.reactor, options=CqgOptions(accounts=(ACCOUNT,)))
+        elif self.wire == "fix":
+            trading = Trading(self.venue, TradingOptions(accounts={"GATEWAY": (ACCOUNT,)}, shares_accounts=True))
+            self.endpoint = FixEndpoint(trading, self.reactor, self.venue.now_ns)
+            trading.attach(self.endpoint)
         else:
             self.endpoint = TwsEndpoint(self.venue, self.reactor, options=TwsOptions(accounts=(ACCOUNT,)))
         port = await self.endpoint.start()
@@ -113,9 +136,7 @@ class Stage:
             self.reactor,
             "127.0.0.1",
             port,
-            splitters=(WebSocketSplitter, WebSocketSplitter)
-            if self.wire == "cqg"
-            else (TwsClientSplitter, TwsServerSplitter),
+            splitters=_SPLITTERS[self.wire],
             random=random.Random(self.seed),
         )
         await self.proxy.start()
@@ -205,6 +226,8 @@ class Stage:
                 or (name == "information_reports" and part.HasField("historical_orders_report"))
                 for name, part in cqg_parts(frame)
             )
+        if self.wire == "fix":
+            return fix_fields(frame).get(35) in ("8", "9")
         fields = tws_fields(frame)
         return bool(fields) and fields[0] in _TWS_ORDER_NEWS
 
@@ -213,13 +236,32 @@ class Stage:
         if self.wire == "cqg":
             requests = [part for name, part in cqg_parts(frame) if name == "order_requests"]
             return any(kind in kinds and one.HasField(name) for one in requests for name, kind in _CQG_REQUESTS.items())
+        if self.wire == "fix":
+            return _FIX_REQUESTS.get(fix_fields(frame).get(35, "")) in kinds
         return tws_fields(frame)[:1] in [[_TWS_REQUESTS[kind]] for kind in kinds]
+
+    def delay_requests(self, kind: str, seconds: float) -> None:
+        """Let requests of one kind (see `is_order_request`) come to the broker late.
+
+        Over FIX all that follows waits as well: the messages are numbered, and no link lets one overtake another.
+        """
+        if self.wire == "fix":
+            self.do(setattr, self.proxy.upstream, "latency", seconds)
+            return
+        self.do(
+            setattr,
+            self.proxy.upstream,
+            "frames",
+            lambda frame: ((seconds if self.is_order_request(frame, kind) else 0.0, frame),),
+        )
 
     def restart_broker(self) -> None:
         """Let the broker be another process: what it keeps for a session is gone, orders are not."""
         if self.wire == "cqg":
             self.do(self.endpoint.forget_sessions)
             self.do(self.endpoint.drop_connections)
+        elif self.wire == "fix":
+            self.do(self.endpoint.drop_connections)  # numbers outlive a session here, as at any FIX broker
         else:
             self.do(self.endpoint.restart, next_valid_id=1)
 

@@ -22,7 +22,17 @@ from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.store import MemoryStore, Store
 from txtrader.wire.fix.validation import Fault, Switches, find_fault
 
-__all__ = ["FixSession", "Identity", "LoggedOn", "LoggedOut", "Profile", "SessionOptions"]
+__all__ = [
+    "FixSession",
+    "Identity",
+    "LoggedOn",
+    "LoggedOut",
+    "Profile",
+    "SessionOptions",
+    "Skipped",
+    "TestAnswered",
+    "Unsound",
+]
 
 SECOND = 1_000_000_000
 _MOST_QUEUED = 10_000
@@ -45,7 +55,10 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `heartbeat` is what an initiator asks for.  `resets_on_logon` begins each logon with number 1 without being asked
     (`ResetOnLogon`); an initiator then asks with 141=Y.  `repeats_orders` False answers a resend request over
-    application messages with a gap fill: what a client of a broker must do.
+    application messages with a gap fill: what a client of a broker must do.  `repeats_for` limits the age, in seconds,
+    of what is repeated at all: older ones are stepped over.  `tells_losses`: what the application will never get is
+    told as `Unsound` (the dictionary rejects it) and `Skipped` (the peer moved its numbers on).  `header` are
+    fields that each message has in its header (50, 57 ...), unless it brings its own.
     """
 
     heartbeat: int = 30
@@ -56,10 +69,13 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True):
     checks_identity: bool = True
     resets_on_logon: bool = False
     repeats_orders: bool = True
+    repeats_for: float | None = None
+    tells_losses: bool = False
     appl_version: str = "9"
     username: str | None = None
     password: str | None = None
     switches: Switches = Switches()
+    header: tuple[tuple[int, str], ...] = ()
     most: int = 64 * 1024
 
 
@@ -91,12 +107,36 @@ class LoggedOut(msgspec.Struct, frozen=True):
     text: str | None = None
 
 
+class TestAnswered(msgspec.Struct, frozen=True):
+    """The peer has answered our `test`: whatever was sent to it before has arrived, and no gap is open either way.
+
+    `sending_time` is the peer's clock (52).
+    """
+
+    text: str
+    sending_time: str
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """The peer has moved its numbers on (SequenceReset): what had the numbers between will not come."""
+
+    begin: int
+    end: int
+
+
+class Unsound(msgspec.Struct, frozen=True):
+    """A message of the application that the dictionary rejects; the peer has been told, and it will not come again."""
+
+    message: Message
+    fault: Fault
+
+
 class FixSession:
     """See the module.  An acceptor is made with `identify`, an initiator with `identity` and `store`.
 
-    `next_event` gives LoggedOn, LoggedOut, and the application's messages (also session rejects, 3) as `Message`, their
-    first field tag 8.  After LoggedOut, or a RemoteProtocolError, the connection is to be closed once what is to be
-    sent has left.
+    `next_event` gives LoggedOn, LoggedOut, TestAnswered, by option Unsound and Skipped, and the messages of the
+    application (also session rejects, 3) as `Message`, their first field tag 8.  After LoggedOut, or a
+    RemoteProtocolError, the connection is to be closed once what is to be sent has left.
     """
 
     def __init__(
@@ -121,6 +161,10 @@ class FixSession:
         """What a simulator does to frames that leave."""
         self.omits: Callable[[Message], bool] | None = None
         """What a simulator does not send at all: such a message takes no number."""
+        self.on_heard: Callable[[Message], None] | None = None
+        """Called with each message of the application before its number counts: what is kept there is never missed."""
+        self.frames = 0
+        """How many frames came, garbled ones too: a sign of life."""
         self._framer = Framer(self.options.most)
         self._events: deque[Any] = deque()
         self._out: list[bytes] = []
@@ -130,6 +174,7 @@ class FixSession:
         self._is_leaving = False
         self._awaits_reset = False
         self._has_tested = False
+        self._tests: dict[str, None] = {}  # in the sequence of their asking
         self._has_heard = self._has_spoken = self._is_reading = False
         self._clock: float | None = None
         self._sent_at: float | None = None
@@ -176,6 +221,7 @@ class FixSession:
             if known is None:
                 known = self._dictionary_of(text)
             message = None if known is None else parse(text, known)
+        self.frames += 1
         self._has_heard = True
         self._has_tested = False
         if message is None:
@@ -303,6 +349,8 @@ class FixSession:
             self._reject(message, fault)
             if number == self.store.expected and message.type != "5":
                 self._count()
+                if self.options.tells_losses and not is_admin(message.type):
+                    self._events.append(Unsound(message, fault))
                 self._drain()
             return
         if not self._is_timely(message):
@@ -354,6 +402,8 @@ class FixSession:
         if kind == "4":
             self._gap_fill(message)
             return
+        if self.on_heard is not None and not is_admin(kind):
+            self.on_heard(message)
         self._count()
         if kind == "1":
             self._send(Message("0").add(112, message[112]))
@@ -361,7 +411,12 @@ class FixSession:
             self._resend(message)
         elif kind == "A":
             self._reject(message, Fault(5, 35))
-        elif kind != "0":
+        elif kind == "0":
+            text = message.get(112)
+            if text is not None and text in self._tests:
+                del self._tests[text]
+                self._events.append(TestAnswered(text, message[52]))
+        else:
             self._events.append(message)
 
     def _count(self) -> None:
@@ -375,8 +430,9 @@ class FixSession:
         expected = self.store.expected
         if queue and min(queue) < expected:
             self._queue = {number: message for number, message in queue.items() if number >= expected}
-        if expected > self._asked_upto:
+        if self._asked_upto and expected > self._asked_upto:
             self._asked_upto = 0
+            self._test_again()
 
     def _ask_resend(self, number: int) -> None:
         """Ask for what is missing below `number`, unless that was done."""
@@ -402,7 +458,10 @@ class FixSession:
         self._move_on(message)
 
     def _reset_to(self, message: Message) -> None:
+        before = self.store.expected
         self._move_on(message)
+        if self.store.expected > before and self.options.tells_losses:
+            self._events.append(Skipped(before, self.store.expected))
         self._drain()
 
     def _move_on(self, message: Message) -> None:
@@ -442,7 +501,7 @@ class FixSession:
         for number in range(max(1, begin), end + 1):
             kept = self.store.sent(number)
             message = None if kept is None else self._kept(kept)
-            if message is None or is_admin(message.type) or not self.options.repeats_orders:
+            if message is None or is_admin(message.type) or not self._is_repeated(message):
                 gap = number if gap is None else gap
                 continue
             if gap is not None:
@@ -451,6 +510,19 @@ class FixSession:
             self._repeat(message, number)
         if gap is not None:
             self._fill(gap, end + 1)
+        self._test_again()
+
+    def _test_again(self) -> None:
+        """Repeat the tests without an answer: what closes a gap, on either side, steps over those and their answers."""
+        for text in self._tests:
+            self._send(Message("1").add(112, text))
+
+    def _is_repeated(self, message: Message) -> bool:
+        """Tell whether the application's message may be sent again."""
+        options = self.options
+        if not options.repeats_orders:
+            return False
+        return options.repeats_for is None or self._age(message) <= options.repeats_for
 
     def _kept(self, text: str) -> Message | None:
         assert self.dictionary is not None
@@ -512,6 +584,16 @@ class FixSession:
             self._logout(text)
         elif not self.is_logged_on:
             self._end(text)
+
+    def test(self, text: str) -> None:
+        """Ask for a sign of life that only this answers; its answer comes as TestAnswered.
+
+        Raises LocalProtocolError before the logon.
+        """
+        if not self.is_logged_on:
+            raise LocalProtocolError("not logged on")
+        self._tests[text] = None
+        self._send(Message("1").add(112, text))
 
     def ask_again(self, begin: int) -> None:
         """Ask for everything from a number on, whether it is missing or not; what was had already is ignored."""
@@ -577,6 +659,9 @@ class FixSession:
             *extra,
             *[pair for pair in message.fields if pair[0] in known.header],
         ]
+        if self.options.header:
+            own = {tag for tag, _ in header}
+            header += [pair for pair in self.options.header if pair[0] not in own]
         header.sort()
         body = [pair for pair in message.fields if pair[0] not in known.header]
         if not is_sorted:
@@ -584,7 +669,9 @@ class FixSession:
         fields = [(35, message.type), *header, *body]
         data = encode(identity.begin_string, fields)
         if keeps:
-            self.store.keep(number, data[: data.rindex(b"\x0110=")].decode("latin-1"))
+            # A logon is never repeated: its number is kept, and nothing that is secret.
+            kept = data if message.type != "A" else encode(identity.begin_string, fields[: len(header) + 1])
+            self.store.keep(number, kept[: kept.rindex(b"\x0110=")].decode("latin-1"))
         self._out.append(data if self.spoil is None else self.spoil(data))
         self._sent_at = self._clock
         self._has_spoken |= self._is_reading
@@ -622,12 +709,15 @@ class FixSession:
     def _is_timely(self, message: Message) -> bool:
         if not self.options.checks_time:
             return True
-        text = message.get(52) or ""
         try:
-            told = datetime.strptime(text[:17], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC).timestamp()
+            return abs(self._age(message)) <= self.options.time_limit
         except ValueError:
             return False
-        return abs(self._now_ns() / SECOND - told) <= self.options.time_limit
+
+    def _age(self, message: Message) -> float:
+        """Return how many seconds ago a message says it was sent.  Raises ValueError for a time that is none."""
+        told = datetime.strptime((message.get(52) or "")[:17], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
+        return self._now_ns() / SECOND - told.timestamp()
 
     # -- time that runs
 

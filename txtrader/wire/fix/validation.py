@@ -45,7 +45,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Switches(msgspec.Struct, frozen=True, kw_only=True):
-    """What is checked; all of it by default.
+    """What is checked; all of it by default.  `checks_required` is about the body: the header is always needed.
 
     Without `validates` what the session itself lives on still is: the fields that its own messages must have.
     """
@@ -55,6 +55,8 @@ class Switches(msgspec.Struct, frozen=True, kw_only=True):
     has_values: bool = True
     checks_user_defined: bool = True
     checks_unknown: bool = True
+    checks_lists: bool = True
+    checks_required: bool = True
 
 
 _ALL = Switches()
@@ -122,7 +124,7 @@ class _Look:
         if spec is None:
             return Fault(11)
         index = message.index
-        for tag in (*known.header_required, *spec.required):
+        for tag in (*known.header_required, *(spec.required if self._switches.checks_required else ())):
             if tag not in index and tag != 9:
                 return Fault(1, tag)
         header = [(tag, value) for tag, value in message.fields if tag in known.header]
@@ -205,7 +207,7 @@ class _Look:
             return None
         if not field.has_form(value):
             return Fault(6, tag)
-        return None if field.allows(value) else Fault(5, tag)
+        return None if not self._switches.checks_lists or field.allows(value) else Fault(5, tag)
 
     def _place(self, tag: int, spec: MessageSpec) -> Fault | None:
         known, switches = self._known, self._switches
@@ -215,6 +217,6 @@ class _Look:
             return None
         if tag in spec.tags:
             return None
-        if not known.knows(tag, spec.type):
-            return Fault(0, tag)
-        return Fault(2, tag) if switches.checks_unknown else None
+        if not switches.checks_unknown:
+            return None
+        return Fault(2, tag) if known.knows(tag, spec.type) else Fault(0, tag)

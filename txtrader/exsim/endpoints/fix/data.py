@@ -11,16 +11,18 @@ from decimal import Decimal
 from typing import Any
 
 from txtrader.dialects import fix as dialect
+from txtrader.dialects.fix_reports import Contract, instrument_to_wire
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection
 from txtrader.exsim.endpoints.fix.phase_words import security_status, session_status
 from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.records import Listing, Phase, Print, RowChange, SessionStats
 from txtrader.exsim.venue import Venue
+from txtrader.model.instrument import SecType
 from txtrader.model.order import Side
 from txtrader.wire.fix.dictionary import dictionary
 from txtrader.wire.fix.message import Message
 
-__all__ = ["Data"]
+__all__ = ["Data", "contract_of"]
 
 _BID, _OFFER, _TRADE, _OPEN, _CLOSE, _HIGH, _LOW, _VWAP = "0", "1", "2", "4", "5", "7", "8", "9"
 _OFFERED = frozenset({_BID, _OFFER, _TRADE, _OPEN, _CLOSE, _HIGH, _LOW, _VWAP})
@@ -29,6 +31,19 @@ _FRAGMENT = 100
 _SESSION_ID = "DAY"
 
 Row = tuple[Decimal, Decimal, int]
+
+
+def contract_of(listing: Listing) -> Contract:
+    """Return what names a listing on the wire."""
+    return Contract(
+        symbol=listing.symbol,
+        sectype=listing.sectype,
+        expiry=listing.expiry or None,
+        month=listing.contract_month if listing.contract_month != listing.expiry[:6] else None,
+        strike=listing.strike,
+        right=listing.right[:1] or None,
+        exchange=None if listing.sectype is SecType.STOCK else listing.exchange or None,
+    )
 
 
 class _Refused(Exception):
@@ -188,6 +203,15 @@ class Data:
             for watch in watches:
                 watch.close()
 
+    def lines_on(self, listing_id: int) -> int:
+        """Return how many subscriptions there are on a listing."""
+        return sum(
+            isinstance(watch.listener, _Subscription) and watch.listener.listing.id == listing_id
+            for watches in self._watches.values()
+            for group in watches.values()
+            for watch in group
+        )
+
     def instrument(self, listing: Listing) -> list[tuple[int, str]]:
         """Return the fields that name a listing."""
         found = [(55, listing.symbol)]
@@ -261,18 +285,16 @@ class Data:
             answer = Message("y", head.fields).add(560, "0").add(393, str(len(listings)))
             answer.add(893, "Y" if start + _FRAGMENT >= len(listings) else "N").add(146, str(len(part)))
             for listing in part:
-                answer.fields += [*self.instrument(listing), *self._terms(listing, message)]
+                answer.fields += self._terms(listing, message)
             connection.send(answer)
 
     def _terms(self, listing: Listing, message: Message) -> list[tuple[int, str]]:
-        found: list[tuple[int, str]] = []
-        if listing.expiry:
-            found.append((200, listing.expiry[:6]))
-        if listing.strike:
-            found.append((202, _number(listing.strike)))
-        found.append((231, _number(listing.multiplier)))
-        found.append((15, listing.currency))
-        if message[8] != "FIX.4.2":
+        version = dictionary(message[8]).version
+        found = [*instrument_to_wire(contract_of(listing), version), (231, _number(listing.multiplier))]
+        if version == "5.0":
+            found.append((969, _number(listing.tick)))
+        found += [(107, listing.long_name), (15, listing.currency)]
+        if version != "4.2":
             found.append((561, _number(listing.step)))
         return found
 
@@ -285,7 +307,6 @@ class Data:
             return
         listing = listings[0]
         answer.add(323, "1").add(393, "1" if message[8] == "FIX.4.2" else None)
-        answer.fields += self.instrument(listing)
         answer.fields += self._terms(listing, message)
         connection.send(answer)
 

@@ -60,7 +60,7 @@ class DropCopy(OrderListener):
             version = dictionary(identity.begin_string).version
             self._reports += 1
             exec_id = event.fill.exec_id if event.fill is not None else f"C{self._reports}"
-            chain = Chain(order.client_order_id or str(order.id), instrument_of(order))
+            chain = Chain(order.client_order_id or str(order.id), instrument_of(order, version))
             report = execution_report(order, chain, event, exec_id, version, self._venue.now_ns())
             if version != "4.2":
                 report.add(_COPY, "Y")

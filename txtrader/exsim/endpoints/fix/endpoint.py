@@ -341,6 +341,10 @@ class FixEndpoint(FaultControls):
         self._log.info("{target} logs on over {version}", target=identity.target, version=identity.begin_string)
         return Profile(options.session, store, refusal)
 
+    def identities(self) -> list[Identity]:
+        """Return everyone who has logged on, in the sequence of their coming."""
+        return list(self._stores)
+
     def send(self, identity: Identity, message: Message) -> None:
         """Send a message to whoever is this identity; one that is away finds it when it is back."""
         connection = self.by_identity.get(identity)

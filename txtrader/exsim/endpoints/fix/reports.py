@@ -7,8 +7,10 @@ from decimal import Decimal
 import msgspec
 
 from txtrader.dialects import fix as dialect
+from txtrader.dialects.fix_reports import instrument_to_wire
+from txtrader.exsim.endpoints.fix.data import contract_of
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import ExecKind, Fill, Reason, Refusal
+from txtrader.exsim.records import Commission, ExecKind, Fill, Reason, Refusal
 from txtrader.model.order import OrderStatus
 from txtrader.wire.fix.message import Message
 
@@ -54,6 +56,7 @@ class Chain(msgspec.Struct):
     instrument: list[tuple[int, str]]
     asked: str | None = None
     was: str | None = None
+    ends_with_link: bool = False
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     fill: Fill | None = None
+    commission: Commission | None = None
     refusal: Refusal | None = None
     text: str | None = None
     restated: str | None = None
@@ -73,14 +77,9 @@ def status_of(order: Order) -> str:
     return _STATUS[order.status]
 
 
-def instrument_of(order: Order) -> list[tuple[int, str]]:
+def instrument_of(order: Order, version: str) -> list[tuple[int, str]]:
     """Return how an order's instrument is called where its client's own words are not known."""
-    listing = order.listing
-    found = [(55, listing.symbol)]
-    word = dialect.security_type(listing.sectype)
-    if word is not None:
-        found.append((167, word))
-    return [*found, (15, listing.currency)]
+    return [*instrument_to_wire(contract_of(order.listing), version), (15, order.listing.currency)]
 
 
 def execution_report(order: Order, chain: Chain, event: Event, exec_id: str, version: str, now: int) -> Message:
@@ -89,6 +88,8 @@ def execution_report(order: Order, chain: Chain, event: Event, exec_id: str, ver
     message = Message("8").add(37, str(order.id)).add(11, chain.cl_ord_id).add(41, chain.was)
     message.add(17, exec_id)
     kind, transaction = event.kind, "0"
+    if kind == "L" and version != "5.0":
+        kind = "D"
     if version == "4.2":
         if kind == "F":
             kind = "2" if status == "2" else "1"
@@ -113,6 +114,9 @@ def execution_report(order: Order, chain: Chain, event: Event, exec_id: str, ver
             message.add(19, fill.replaces)
         if version != "4.2" and fill.kind is ExecKind.NEW:
             message.add(851, "1" if fill.liquidity == "added" else "2")
+        if event.commission is not None and fill.kind is not ExecKind.BUST:
+            message.add(12, dialect.number_to_wire(event.commission.amount)).add(13, "3")
+            message.add(479, event.commission.currency if version != "4.2" else None)
     done = fill.cumulative if fill is not None else order.filled
     average = fill.average if fill is not None else order.average_price
     message.add(14, dialect.number_to_wire(done)).add(151, dialect.number_to_wire(_open_quantity(order, fill)))

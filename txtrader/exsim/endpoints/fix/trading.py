@@ -16,6 +16,7 @@ from txtrader.exsim.endpoints.fix.data import Data
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection, FixEndpoint
 from txtrader.exsim.endpoints.fix.owners import identity_of, owner_of
 from txtrader.exsim.endpoints.fix.policy_face import FixFace
+from txtrader.exsim.endpoints.fix.positions import Positions
 from txtrader.exsim.endpoints.fix.reports import (
     INSTRUMENT_TAGS,
     Chain,
@@ -27,7 +28,7 @@ from txtrader.exsim.endpoints.fix.reports import (
 )
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import Changes, ExecKind, Fill, Listing, Reason, Refusal, Terms
+from txtrader.exsim.records import Changes, Commission, ExecKind, Fill, Listing, Reason, Refusal, Terms
 from txtrader.exsim.venue import Venue
 from txtrader.model.instrument import SecType
 from txtrader.wire.fix.dictionary import dictionary
@@ -46,7 +47,8 @@ class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `cancel_on_disconnect`: a client that goes takes its orders along, `cancel_grace` seconds later unless it is back
     by then; GTC orders stay where it `spares_gtc`, all where it `spares_logouts` and the client logged out in order.
-    `role` is what clients may do: `all`, `orders`, `data`.
+    `role` is what clients may do: `all`, `orders`, `data`.  `shares_accounts`: a client is told of all orders in its
+    accounts, whoever entered them, under a ClOrdID of the venue's making, and may cancel them.
     """
 
     accounts: dict[str, tuple[str, ...]] = {}
@@ -55,6 +57,7 @@ class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
     cancel_grace: float = 0.0
     spares_gtc: bool = False
     spares_logouts: bool = False
+    shares_accounts: bool = False
 
 
 class Trading(OrderListener):
@@ -66,9 +69,12 @@ class Trading(OrderListener):
         self._endpoint: FixEndpoint | None = None
         self._chains: dict[int, Chain] = {}
         self._by_id: dict[tuple[str, str], int] = {}  # (owner, client order id) -> venue order id
+        self._foreign: dict[tuple[str, int], Chain] = {}  # (who is told of it, venue order id)
+        self._uncharged: Fill | None = None
         self._reports = 0
         self._entering: Message | None = None
         self.data = Data(venue, self.listings)
+        self.positions = Positions(venue, self._accounts)
         orders: dict[str, Callable[[FixConnection, Message], None]] = {
             "D": self._new,
             "F": self._cancel,
@@ -76,6 +82,7 @@ class Trading(OrderListener):
             "H": self._status,
             "q": self._mass_cancel,
             "AF": self._mass_status,
+            "AN": self.positions.answer,
         }
         role = self.options.role
         self._answers = {**({} if role == "orders" else self.data.answers), **({} if role == "data" else orders)}
@@ -97,12 +104,15 @@ class Trading(OrderListener):
 
     def lost(self, connection: FixConnection) -> None:
         self.data.lost(connection)
-        options = self.options
+        if connection.identity is None:
+            return
+        options, owner = self.options, owner_of(connection.identity)
         is_spared = options.spares_logouts and connection.has_logged_out
-        if options.cancel_on_disconnect and not is_spared and connection.identity is not None:
-            self.venue.departures.left(
-                owner_of(connection.identity), grace=options.cancel_grace, spares_gtc=options.spares_gtc
-            )
+        if options.cancel_on_disconnect and not is_spared:
+            self.venue.departures.left(owner, grace=options.cancel_grace, spares_gtc=options.spares_gtc)
+        for order in self.venue.live_orders(owner=owner):
+            if self._chain(order).ends_with_link:
+                self.venue.cancel(owner, order.id)
 
     def received(self, connection: FixConnection, message: Message) -> None:
         if message.type in ("3", "j"):
@@ -175,6 +185,7 @@ class Trading(OrderListener):
         )
         self._chain(order)  # known from now on, even where nothing was said of it yet
         self._entering = None
+        self._chain(order).ends_with_link = terms.ends_with_link
 
     def _refuse(self, connection: FixConnection, message: Message, refusal: Refusal) -> None:
         assert connection.identity is not None
@@ -191,7 +202,10 @@ class Trading(OrderListener):
         if (currency := message.get(15)) is not None:
             given["currency"] = currency
         if (month := message.get(200)) is not None:
-            given["expiry"] = month
+            day = message.get(205)
+            given["expiry"] = month if day is None else f"{month[:6]}{int(day):02d}"
+        if (maturity := message.get(541)) is not None:
+            given["expiry"] = maturity
         if (exchange := message.get(207)) is not None:
             given["exchange"] = exchange
         if (strike := message.decimal(202)) is not None:
@@ -211,8 +225,9 @@ class Trading(OrderListener):
     def _requested(self, connection: FixConnection, message: Message, answers: str) -> Order | None:
         """Return the order that a cancel or replace means, its chain noting the request; None where it was refused."""
         original, identity = message.get(41) or "", message[11]
+        assert connection.identity is not None
         order = self._order_of(connection, original)
-        chain = None if order is None else self._chains[order.id]
+        chain = None if order is None else self._chain_for(connection.identity, order)
         code, text = "", ""
         if order is None or chain is None:
             code, text = _UNKNOWN, f"there is no order {original}"
@@ -246,7 +261,8 @@ class Trading(OrderListener):
         order = self._requested(connection, message, "2")
         if order is None:
             return
-        chain = self._chains[order.id]
+        assert connection.identity is not None
+        chain = self._chain_for(connection.identity, order)
         try:
             terms = dialect.terms_of(message)
             if terms.side.sign != order.side.sign or terms.type is not order.type:
@@ -281,7 +297,8 @@ class Trading(OrderListener):
             report.fields = [(tag, kinds.get(tag, value)) for tag, value in report.fields]
             connection.send(report.add(790, message.get(790)))
             return
-        connection.send(self._report(order, Event(kind="I")).add(790, message.get(790)))
+        assert connection.identity is not None
+        connection.send(self._report(connection.identity, order, Event(kind="I")).add(790, message.get(790)))
 
     def _mass_cancel(self, connection: FixConnection, message: Message) -> None:
         kind = message[530]
@@ -322,8 +339,13 @@ class Trading(OrderListener):
             connection.refuse_type(message)
             return
         orders = list(orders)
+        assert connection.identity is not None
         for place, order in enumerate(orders, 1):
-            report = self._report(order, Event(kind="I")).add(584, message[584]).add(911, str(len(orders)))
+            report = (
+                self._report(connection.identity, order, Event(kind="I"))
+                .add(584, message[584])
+                .add(911, str(len(orders)))
+            )
             connection.send(report.add(912, "Y" if place == len(orders) else None))
         if not orders:
             refusal = Refusal(Reason.UNKNOWN_ORDER, "there are no open orders")
@@ -336,7 +358,21 @@ class Trading(OrderListener):
             connection.send(empty.add(584, message[584]).add(911, "0").add(912, "Y"))
 
     def _live(self, connection: FixConnection) -> list[Order]:
-        return self.venue.live_orders(owner=self._owner(connection))
+        owner = self._owner(connection)
+        if not self.options.shares_accounts:
+            return self.venue.live_orders(owner=owner)
+        assert connection.identity is not None
+        found = [order for order in self.venue.live_orders() if self._is_told(connection.identity, order)]
+        for order in found:
+            self._chain_for(connection.identity, order)
+        return found
+
+    def _is_told(self, reader: Identity, order: Order) -> bool:
+        """Tell whether a client is told of an order: its own, or one in its accounts where those are shared."""
+        if order.owner == owner_of(reader):
+            return True
+        accounts = self.options.accounts.get(reader.target) or self.venue.accounts()
+        return self.options.shares_accounts and order.account in accounts
 
     # -- the venue's facts
 
@@ -344,19 +380,31 @@ class Trading(OrderListener):
         self._reports += 1
         return f"R{self._reports}"
 
-    def _report(self, order: Order, event: Event) -> Message:
-        identity = identity_of(order.owner)
-        assert identity is not None
-        chain = self._chain(order)
+    def _report(self, reader: Identity, order: Order, event: Event) -> Message:
+        chain = self._chain_for(reader, order)
         exec_id = event.fill.exec_id if event.fill is not None else self._exec_id()
-        return execution_report(order, chain, event, exec_id, self._version(identity), self.venue.now_ns())
+        return execution_report(order, chain, event, exec_id, self._version(reader), self.venue.now_ns())
+
+    def _chain_for(self, reader: Identity, order: Order) -> Chain:
+        """Return an order's chain as one client knows it: of a foreign order the name is the venue's."""
+        owner = owner_of(reader)
+        if order.owner == owner:
+            return self._chain(order)
+        chain = self._foreign.get((owner, order.id))
+        if chain is None:
+            name = f"VENUE-{order.id}"
+            chain = self._foreign[owner, order.id] = Chain(name, instrument_of(order, self._version(reader)))
+            self._by_id[owner, name] = order.id
+        return chain
 
     def _chain(self, order: Order) -> Chain:
         chain = self._chains.get(order.id)
         if chain is None:
             asked = self._entering
+            identity = identity_of(order.owner)
+            assert identity is not None
             fields = (
-                instrument_of(order)
+                instrument_of(order, self._version(identity))
                 if asked is None
                 else [(tag, value) for tag in INSTRUMENT_TAGS if (value := asked.get(tag)) is not None]
             )
@@ -364,17 +412,32 @@ class Trading(OrderListener):
             self._by_id[order.owner, order.client_order_id] = order.id
         return chain
 
+    def _readers(self, order: Order) -> list[Identity]:
+        """Return who is told of an order, its owner first."""
+        if self._endpoint is None:
+            return []
+        owner = identity_of(order.owner)
+        found = [] if owner is None else [owner]
+        if self.options.shares_accounts:
+            found += [one for one in self._endpoint.identities() if one != owner and self._is_told(one, order)]
+        return found
+
     def _tell(self, order: Order, event: Event) -> None:
-        identity = identity_of(order.owner)
-        if identity is not None and self._endpoint is not None:
-            self._endpoint.send(identity, self._report(order, event))
+        assert self._endpoint is not None
+        for reader in self._readers(order):
+            self._endpoint.send(reader, self._report(reader, order, event))
+
+    def _asking(self, order: Order) -> list[tuple[Identity, Chain]]:
+        """Return who has a request about an order under way."""
+        chains = [(reader, self._chain_for(reader, order)) for reader in self._readers(order)]
+        return [(reader, chain) for reader, chain in chains if chain.asked is not None]
 
     def _answered(self, order: Order) -> None:
         """The request under way was accepted: its id is the order's name now."""
-        chain = self._chain(order)
-        if chain.asked is not None:
+        for reader, chain in self._asking(order):
+            assert chain.asked is not None
             chain.was, chain.cl_ord_id, chain.asked = chain.cl_ord_id, chain.asked, None
-            self._by_id[order.owner, chain.cl_ord_id] = order.id
+            self._by_id[owner_of(reader), chain.cl_ord_id] = order.id
 
     def order_accepted(self, order: Order) -> None:
         self._tell(order, Event(kind="0"))
@@ -394,29 +457,30 @@ class Trading(OrderListener):
         self._tell(order, Event(kind="8", refusal=refusal))
 
     def order_activated(self, order: Order) -> None:
-        identity = identity_of(order.owner)
-        if identity is not None:
-            kind = "L" if self._version(identity) == "5.0" else "D"
-            self._tell(order, Event(kind=kind, text="triggered"))
+        self._tell(order, Event(kind="L", text="triggered"))
 
     def order_parked(self, order: Order) -> None:
         self._tell(order, Event(kind="9"))
 
     def order_filled(self, order: Order, fill: Fill) -> None:
-        self._tell(order, Event(kind="F", fill=fill))
+        self._uncharged = fill  # what it cost comes next, and is told with it
+
+    def commission_charged(self, order: Order, commission: Commission) -> None:
+        fill, self._uncharged = self._uncharged, None
+        if fill is not None:
+            kind = "G" if fill.kind is ExecKind.CORRECT else "F"
+            self._tell(order, Event(kind=kind, fill=fill, commission=commission))
 
     def order_replaced(self, order: Order) -> None:
-        if identity_of(order.owner) is not None:
-            self._answered(order)
-            self._tell(order, Event(kind="5"))
+        self._answered(order)
+        self._tell(order, Event(kind="5"))
 
     def order_restated(self, order: Order, reason: Refusal) -> None:
         self._tell(order, Event(kind="D", text=reason.text, restated="5"))
 
     def order_canceled(self, order: Order, reason: Refusal) -> None:
-        if identity_of(order.owner) is not None:
-            self._answered(order)
-            self._tell(order, Event(kind="4", text=reason.text))
+        self._answered(order)
+        self._tell(order, Event(kind="4", text=reason.text))
 
     def order_expired(self, order: Order) -> None:
         self._tell(order, Event(kind="C"))
@@ -428,18 +492,18 @@ class Trading(OrderListener):
         self._request_refused(order, refusal, "2")
 
     def _request_refused(self, order: Order, refusal: Refusal, answers: str) -> None:
-        identity = identity_of(order.owner)
-        chain = self._chains.get(order.id)
-        if identity is None or chain is None or chain.asked is None or self._endpoint is None:
-            return
-        asked, chain.asked = chain.asked, None
-        code = _CODES.get(refusal.reason, _OTHER)
-        if self._version(identity) == "4.2" and code == _OTHER:
-            code = "2"
-        self._endpoint.send(
-            identity,
-            cancel_reject(asked, chain.cl_ord_id, answers, order, code, refusal.text, self.venue.now_ns()),
-        )
+        assert self._endpoint is not None
+        for reader, chain in self._asking(order):
+            assert chain.asked is not None
+            asked, chain.asked = chain.asked, None
+            code = _CODES.get(refusal.reason, _OTHER)
+            if self._version(reader) == "4.2" and code == _OTHER:
+                code = "2"
+            now = self.venue.now_ns()
+            self._endpoint.send(reader, cancel_reject(asked, chain.cl_ord_id, answers, order, code, refusal.text, now))
 
     def fill_corrected(self, order: Order, fill: Fill) -> None:
-        self._tell(order, Event(kind="H" if fill.kind is ExecKind.BUST else "G", fill=fill))
+        if fill.kind is ExecKind.BUST:
+            self._tell(order, Event(kind="H", fill=fill))
+        else:
+            self._uncharged = fill
