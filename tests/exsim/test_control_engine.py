@@ -133,3 +133,14 @@ def test_options_of_books_are_in_the_script(exsim, engine):
     exsim.reset()
     exsim.run_script(script)
     assert exsim.dump_script() == script
+
+
+def test_in_a_quote_driven_engine_quotes_alone_rest(exsim):
+    book = exsim.create_engine("quotes", "quote_driven").create_book("X", symbol="X")
+    book.create_quote("q", bid_price="9.99", bid_quantity=5, offer_price="10.01", offer_quantity=5).submit()
+    taken = book.buy("t", 7, "10.01")
+    assert (taken["cumulative"], taken["status"], taken["tif"]) == ("5", "canceled", "ioc")
+    assert book.get()["bids"][0]["quantity"] == "5"
+    with pytest.raises(ExsimError) as caught:
+        book.buy("p", 1, "9.00", post_only=True)
+    assert caught.value.more["reason"] == "unsupported"

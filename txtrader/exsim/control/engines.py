@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from txtrader.errors import InvalidArgument
 from txtrader.exsim.accounts import Rates
 from txtrader.exsim.control.events import Events, OrderEvents, PhaseEvents
@@ -22,11 +24,13 @@ from txtrader.exsim.records import Listing, Reason, Refusal, SelfTrade
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.venue import Venue
 from txtrader.model.instrument import PriceIncrement, SecType
+from txtrader.model.order import TimeInForce
 
 __all__ = ["BOOK_PROPERTIES", "ENGINE_CLASSES", "ENGINE_PROPERTIES", "Book", "Engine"]
 
 ENGINE_CLASSES: dict[str, str | type[Engine]] = {
     "default": "a central limit order book for each instrument",
+    "quote_driven": "quotes alone rest; what else comes trades with them at once, and its rest is cancelled",
     "echo": "sends orders and definitions back as they came (FIX)",
     "reject_all": "a venue that refuses every order",
     "silent": "answers nothing",
@@ -171,6 +175,8 @@ class Engine:
         if class_name == "reject_all":
             refusal = Refusal(Reason.VENUE, "this engine refuses every order")
             self.venue.add_screen(lambda order: refusal)
+        elif class_name == "quote_driven":
+            self.venue.add_screen(self._keep_from_resting)
         self.books: dict[str, Book] = {}
         self.is_running = True
         self._numbers = 0
@@ -220,6 +226,18 @@ class Engine:
                 "name": listing.long_name,
             }
             self.books[name] = Book(name, self, listing, values)
+
+    def _keep_from_resting(self, order: Order) -> Refusal | None:
+        """Let what is no quote trade at once or not at all."""
+        terms = order.terms
+        sides = {f"{quote.name}.{side}" for quote in self.venue.quotes() for side in ("bid", "offer")}
+        if terms.client_order_id in sides and order.owner in {quote.owner for quote in self.venue.quotes()}:
+            return None
+        if terms.post_only or terms.is_held:
+            return Refusal(Reason.UNSUPPORTED, "nothing but quotes rests here")
+        if terms.tif not in (TimeInForce.IOC, TimeInForce.FOK):
+            order.terms = msgspec.structs.replace(terms, tif=TimeInForce.IOC, expire_time=None)
+        return None
 
     @property
     def is_silent(self) -> bool:
