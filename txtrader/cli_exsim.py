@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from txtrader.cli_conformance import conformance
+from txtrader.cli_server import server
 from txtrader.errors import ConfigError
 from txtrader.settings import Settings, SettingsError
 from txtrader.version import __date__, __version__
@@ -80,7 +81,8 @@ def _command(
     listens, a line on standard output says where: tws HOST:PORT, cqg ws://HOST:PORT/, fix HOST:PORT, ouch HOST:PORT;
     and for the control HOST:PORT with the token that its clients have to say (EXSIM_TOKEN, where that is set).
 
-    `exsim conformance` tests a FIX engine instead, and runs no market.
+    `exsim conformance` tests a FIX engine instead, and runs no market; `exsim server` is a venue with nothing in it, to
+    be driven by requests.
     """
     if context.invoked_subcommand is not None:
         if any(value not in (None, False) for value in context.params.values()):
@@ -144,6 +146,7 @@ def _command(
 
 
 _command.add_command(conformance)
+_command.add_command(server)
 
 
 def _refuse(problems: list[str]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -134,6 +135,36 @@ def test_its_market_is_driven_by_requests(start: Start) -> None:
         server.reset()
         assert [engine["name"] for engine in server.list_engines()] == ["demo"]
     assert end(process) == 0
+
+
+def test_a_venue_of_a_script_is_served_and_driven_on(start: Start, tmp_path: Path) -> None:
+    steps = [
+        {"type": "create_engine", "name": "e1"},
+        {"type": "create_book", "name": "IBM", "engine": "e1", "symbol": "IBM"},
+        {"type": "create_endpoint", "name": "fix", "engine": "e1", "protocol": "fix44"},
+    ]
+    (tmp_path / "venue.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+    process = start("txtrader.exsim", "server", "--script", tmp_path / "venue.jsonl")
+    assert process.stdout is not None
+    word, where, token = process.stdout.readline().split()
+    assert word == "control"
+    _, name, at = process.stdout.readline().split()
+    assert name == "fix"
+    client = FixClient(int(at.rpartition(":")[2]))
+    client.log_on()
+    with API() as api:
+        server = api.create_server(start=where, token=token)
+        server.engine("e1").book("IBM").sell("s1", 5, "9.00")
+        client.order("c1", 1, 5, "9.00")
+        assert [client.next("8")[39] for _ in range(2)] == ["0", "2"]
+        script = server.dump_script()
+    client.close()
+    assert end(process) == 0
+    (tmp_path / "again.json").write_text(json.dumps([*script, {"type": "create_engine", "name": "e1"}]))
+    process = start("txtrader.exsim", "server", "--script", tmp_path / "again.json")
+    out, err = process.communicate(timeout=20)
+    assert (out, process.returncode) == ("", 1)
+    assert f"request {len(script) + 1} of the script: already-exists" in err
 
 
 def test_the_tac_listens_where_mode_tws_dials(start: Start) -> None:

@@ -167,7 +167,7 @@ class ControlPort(Factory):
         self.reactor = reactor
         self.token = token
         self.port = port
-        self._interface = interface
+        self.interface = interface
         self._on_alone = on_alone
         self._clients: list[_Connection] = []
         self._holders = 0
@@ -175,7 +175,7 @@ class ControlPort(Factory):
 
     def start(self) -> int:
         """Listen; return the port.  Raises CannotListenError."""
-        self._listening = self.reactor.listenTCP(self.port, self, interface=self._interface)
+        self._listening = self.reactor.listenTCP(self.port, self, interface=self.interface)
         self.port = getattr(self._listening.getHost(), "port", self.port)
         return self.port
 

@@ -16,12 +16,16 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-__all__ = ["ServerOptions", "main", "run_forked"]
+if TYPE_CHECKING:
+    from txtrader.exsim.control.listener import ControlPort
+    from txtrader.exsim.control.world import World
+
+__all__ = ["ServerOptions", "main", "run_forked", "serve"]
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,10 +48,23 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     interface: str = "127.0.0.1"
 
 
-def serve(options: ServerOptions, announce: int, alive: int) -> int:
-    """Run a server until it is to end; return the exit code."""
+def serve(
+    options: ServerOptions,
+    announce: Callable[[ControlPort, World], None],
+    *,
+    alive: int | None = None,
+    token: str | None = None,
+    script: Sequence[dict[str, Any]] = (),
+) -> int:
+    """Run a server until it is to end; return the exit code.
+
+    `announce` is called once it listens and the `script` has been run; a request of that which fails ends it with
+    code 1.  With `alive`, the end of a pipe that the starter holds, the server goes with its starter and its last
+    client; without it, on a signal or when it is told.
+    """
     # A reactor that was inherited by a fork has the starter's sockets: this process makes its own.
     sys.modules.pop("twisted.internet.reactor", None)
+    from twisted.internet.defer import Deferred
     from twisted.internet.epollreactor import EPollReactor
     from twisted.internet.main import installReactor
 
@@ -82,25 +99,47 @@ def serve(options: ServerOptions, announce: int, alive: int) -> int:
             port.stop().addCallback(lambda _: world.stop()).addBoth(lambda _: reactor.stop())
 
     is_ending: list[bool] = []
-    starter = _Starter(alive, on_gone=lambda: None if port.has_clients else leave())
+    codes: list[int] = []
     dispatcher = Dispatcher(world, leave)
     port = ControlPort(
         world,
         dispatcher,
         reactor,
-        token=secrets.token_urlsafe(24),
+        token=token or secrets.token_urlsafe(24),
         port=options.port,
         interface=options.interface,
-        on_alone=leave,
+        on_alone=None if alive is None else leave,
     )
     port.start()
-    reactor.addReader(starter)
+    if alive is not None:
+        reactor.addReader(_Starter(alive, on_gone=lambda: None if port.has_clients else leave()))
     reactor.addSystemEventTrigger("before", "shutdown", world.stop)
-    line = json.dumps({"port": port.port, "token": port.token, "pid": os.getpid()}).encode() + b"\n"
-    os.write(announce, line)
-    os.close(announce)
+
+    async def begin() -> None:
+        for number, step in enumerate(script, 1):
+            reply = await dispatcher.run(step)
+            if not reply["result"]:
+                error = reply["error"]
+                sys.stderr.write(f"exsim: request {number} of the script: {error['code']}: {error['message']}\n")
+                codes.append(1)
+                leave()
+                return
+        announce(port, world)
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(begin()))
     reactor.run()
-    return 0
+    return codes[0] if codes else 0
+
+
+def _tell(handle: int) -> Callable[[ControlPort, World], None]:
+    """Return what writes port and token to a pipe, and closes it."""
+
+    def announce(port: ControlPort, _: World) -> None:
+        line = json.dumps({"port": port.port, "token": port.token, "pid": os.getpid()}).encode() + b"\n"
+        os.write(handle, line)
+        os.close(handle)
+
+    return announce
 
 
 class _Starter:
@@ -166,7 +205,7 @@ def run_forked(options: ServerOptions, announce: int, alive: int, errors: int) -
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         atexit._clear()
         random.seed(options.seed)
-        code = serve(options, announce, alive)
+        code = serve(options, _tell(announce), alive=alive)
     except BaseException:  # noqa: BLE001  whatever it is: the starter reads it, and this copy of it must not go on
         import traceback
 
@@ -179,7 +218,7 @@ def run_forked(options: ServerOptions, announce: int, alive: int, errors: int) -
 def main() -> None:
     """Be a fresh interpreter: options as JSON, and the numbers of two pipes."""
     options = msgspec.json.decode(sys.argv[1].encode(), type=ServerOptions)
-    sys.exit(serve(options, int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(serve(options, _tell(int(sys.argv[2])), alive=int(sys.argv[3])))
 
 
 if __name__ == "__main__":
