@@ -30,7 +30,8 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `sender` is our CompID.  `targets` are those that may log on, by BeginString (an empty mapping: anybody), with
     their password where that is checked.  `session` is what each of them gets.  Numbers and sent messages are kept in
-    `store_folder`, a file for each identity; without it they live as long as the endpoint.
+    `store_folder`, a file for each identity; without it they live as long as the endpoint.  `tls` is the context
+    factory of an encrypted port.
     """
 
     sender: str = "EXSIM"
@@ -39,6 +40,7 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 256
     max_identities: int = 1_000
     store_folder: str | None = None
+    tls: Any = None
 
 
 class Application(Protocol):
@@ -221,7 +223,12 @@ class FixEndpoint(FaultControls):
 
     def _listen(self) -> int:
         if self._port is None:
-            self._port = self.reactor.listenTCP(self._port_number, _Clients(self), interface=self._interface)
+            where, tls = {"interface": self._interface}, self.options.tls
+            if tls is None:
+                self._port = self.reactor.listenTCP(self._port_number, _Clients(self), **where)
+            else:
+                self._port = self.reactor.listenSSL(self._port_number, _Clients(self), tls, **where)
+            assert self._port is not None
             self._port_number = getattr(self._port.getHost(), "port", self._port_number)
         return self._port_number
 
