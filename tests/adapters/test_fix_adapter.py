@@ -441,6 +441,16 @@ async def test_a_report_without_a_status_is_an_alarm_and_a_reason_to_look_again(
 
 
 @on_script
+async def test_what_cannot_be_read_again_and_again_does_not_make_the_gateway_ask_again_and_again(harness):
+    mark = harness.sink.mark()
+    for _ in range(5):
+        harness.script.report("0", "0", t39=None, t11="TX-TEST-000001")
+    await harness.adapter.broker_time()
+    assert len(notices(harness, "error")) == 5
+    assert len([status for status in harness.sink.of(LinkStatus, since=mark) if status.resync]) == 1
+
+
+@on_script
 async def test_a_report_that_is_rejected_is_an_alarm_and_a_reason_to_look_again(harness):
     mark = harness.sink.mark()
     harness.script.report("0", "0", t38="many", t11="TX-TEST-000001")

@@ -32,6 +32,7 @@ __all__ = ["Reports"]
 SECOND = 1_000_000_000
 RECENT = 1800 * SECOND
 """How long a fact is told again in snapshots; the gateway remembers each for much longer."""
+_LOOKS_APART = 10 * SECOND
 _AT_ONCE = 50  # questions for single orders under way at one time
 
 
@@ -69,6 +70,7 @@ class Reports:
         self._is_reading = False
         self._since: int | None = None
         self._is_replaying = False
+        self._looked_at: int | None = None
 
     # -- news
 
@@ -111,9 +113,15 @@ class Reports:
             question.finish()
 
     def unreadable(self, text: str) -> None:
-        """Say that a report told something which nobody understood, and have the books looked at again."""
+        """Say that a report told something which nobody understood, and have the books looked at again.
+
+        Not at once after the last time: what cannot be read may be an answer to that very look.
+        """
         self._sink.noticed(BrokerNotice(mode=self._mode, severity="error", message=text))
-        self._look_again()
+        now = self._now_ns()
+        if self._looked_at is None or now - self._looked_at > _LOOKS_APART:
+            self._looked_at = now
+            self._look_again()
 
     def replay(self, messages: list[tuple[int, Message]]) -> None:
         """Take the reports that an earlier process has heard, and may not have kept: the next snapshot tells them."""

@@ -41,9 +41,10 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     `sender` is our CompID.  `versions` are the BeginStrings that are taken, all that are known by default.  `targets`
     are those that may log on, by BeginString (an empty mapping: anybody), with their password where that is checked.
     `session` is what each of them gets.  Numbers and sent messages are kept in `store_folder`, a file for each
-    identity; without it they live as long as the endpoint.  `latency_in` and `latency_out` are how long bytes are under
-    way to us and from us, `computation` how long each message is being dealt with, one after the other; draws come from
-    generators named after `seed` and the number of the connection.
+    identity; without it they live as long as the endpoint.  `tls` is the context factory of an encrypted port.
+    `latency_in` and `latency_out` are how long bytes are under way to us and from us, `computation` how long each
+    message is being dealt with, one after the other; draws come from generators named after `seed` and the number of
+    the connection.
     """
 
     sender: str = "EXSIM"
@@ -57,6 +58,7 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     latency_out: Latency = AT_ONCE
     computation: Latency = AT_ONCE
     seed: int = 1
+    tls: Any = None
 
 
 class Application(Protocol):
@@ -301,7 +303,12 @@ class FixEndpoint(FaultControls):
 
     def _listen(self) -> int:
         if self._port is None:
-            self._port = self.reactor.listenTCP(self._port_number, _Clients(self), interface=self._interface)
+            where, tls = {"interface": self._interface}, self.options.tls
+            if tls is None:
+                self._port = self.reactor.listenTCP(self._port_number, _Clients(self), **where)
+            else:
+                self._port = self.reactor.listenSSL(self._port_number, _Clients(self), tls, **where)
+            assert self._port is not None
             self._port_number = getattr(self._port.getHost(), "port", self._port_number)
         return self._port_number
 
