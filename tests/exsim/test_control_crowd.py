@@ -77,6 +77,22 @@ def test_a_message_is_broken_on_its_way(engine, client):
     assert client.next("8")[17] == client.next("8")[17]
 
 
+@pytest.mark.exsim(clock="virtual")
+def test_a_session_is_far_away(exsim):
+    engine = exsim.create_engine("e1")
+    engine.create_book("IBM", symbol="IBM")
+    client = FixClient(engine.create_endpoint("fix", protocol="fix44").port)
+    client.log_on()
+    session = exsim.session("fix-1")
+    session.set_property("latency_out", {"type": "fixed", "seconds": "0.5"})
+    client.order("c1", 1, 10, "9.00")
+    assert client.is_quiet()
+    exsim.advance_time(0.5)
+    assert client.next("8")[150] == "0"
+    assert code_of(session.set_property, "latency_in", {"type": "warp"}) == "invalid-argument"
+    client.close()
+
+
 # -- bots
 
 

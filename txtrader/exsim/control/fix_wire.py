@@ -16,6 +16,7 @@ from txtrader.exsim.control.requests import Property
 from txtrader.exsim.control.wires import Addressed, Link, Record, Watcher
 from txtrader.exsim.endpoints.fix.endpoint import Application, FixConnection, FixEndpoint, FixOptions
 from txtrader.exsim.endpoints.fix.trading import owner_of
+from txtrader.exsim.latency import Latency
 from txtrader.net.eager import write_eagerly
 from txtrader.wire.fix.dictionary import Dictionary, dictionary
 from txtrader.wire.fix.framing import encode, parse
@@ -164,6 +165,9 @@ class FixLink:
 
     def freeze(self, is_frozen: bool) -> None:
         (self.connection.pump.pause if is_frozen else self.connection.pump.resume)()
+
+    def set_latency(self, name: str, model: Latency) -> None:
+        self.connection.set_latency(**{name: model})
 
     def _known(self) -> Dictionary:
         known = self.connection.session.dictionary

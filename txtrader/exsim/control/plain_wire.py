@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.wires import Addressed, Link, Record, Watcher
+from txtrader.exsim.latency import Latency
 
 __all__ = ["PlainLink", "PlainWire"]
 
@@ -38,6 +39,9 @@ class PlainLink:
 
     def freeze(self, is_frozen: bool) -> None:
         (self.connection.pump.pause if is_frozen else self.connection.pump.resume)()
+
+    def set_latency(self, name: str, model: Latency) -> None:
+        raise ControlError("unsupported", "this protocol's endpoint has no latency; FIX has", "property")
 
     def close(self, how: str) -> None:
         if how == "logout":

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import msgspec
 from twisted.internet.defer import Deferred
 
+from txtrader.exsim.latency import Latency
+
 __all__ = ["Addressed", "Link", "Record", "Watcher", "Wire"]
 
 
@@ -63,6 +65,12 @@ class Link(Protocol):
 
     def freeze(self, is_frozen: bool) -> None:
         """Read no more, until it is taken back."""
+
+    def set_latency(self, name: str, model: Latency) -> None:
+        """Let what comes (latency_in), goes (latency_out) or is dealt with (computation) take time.
+
+        Raises ControlError where this wire has no such lines.
+        """
 
     def send(self, record: Record, *, is_raw: bool) -> tuple[bytes, int | None]:
         """Send a message; return its bytes and the number it went under.  Raises ControlError."""

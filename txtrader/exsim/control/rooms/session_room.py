@@ -24,12 +24,18 @@ from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.requests import Property, arg, read_property, request
 from txtrader.exsim.control.wires import Record
 from txtrader.exsim.control.world import ClientSession, World
+from txtrader.exsim.latency import latency_of
 
 __all__ = ["SESSION_PROPERTIES", "SessionRoom"]
 
 SESSION_PROPERTIES = {
     found.name: found
-    for found in (Property("auto_receive", maybe(FLAG), None, "process what is received; null: as the endpoint"),)
+    for found in (
+        Property("auto_receive", maybe(FLAG), None, "process what is received; null: as the endpoint"),
+        Property("latency_in", maybe(MAPPING), None, "how long bytes are under way to us (docs/exsim-bots.md)"),
+        Property("latency_out", maybe(MAPPING), None, "how long bytes are under way from us"),
+        Property("computation", maybe(MAPPING), None, "how long each message is being dealt with"),
+    )
 }
 
 
@@ -108,6 +114,8 @@ class SessionRoom:
         found = self._world.session(session)
         new = read_property(SESSION_PROPERTIES, property, value)
         old = found.properties.get(property)
+        if property != "auto_receive":
+            found.link.set_latency(property, latency_of(new))
         found.properties[property] = new
         return {"old": old, "new": new}
 

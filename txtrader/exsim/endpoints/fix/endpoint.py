@@ -79,8 +79,11 @@ class FixConnection:
 
     def __init__(self, endpoint: FixEndpoint) -> None:
         self.endpoint = endpoint
-        self.session: FixSession = endpoint.make_session(endpoint.now_ns, identify=self._identify)
         options = endpoint.options
+        # What holds before the logon too: who sends the first message, and how late, is judged by it.
+        self.session: FixSession = endpoint.make_session(
+            endpoint.now_ns, identify=self._identify, options=options.session
+        )
         endpoint.made += 1
         self.pump = DelayedPump(
             self.session,
