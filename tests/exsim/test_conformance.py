@@ -262,7 +262,8 @@ FAULTS: dict[str, tuple[Fault, set[str]]] = {
     ),
     "fields are hardly looked at": (
         Fault(options=SessionOptions(switches=LOOSE)),
-        {"field.elsewhere", "field.empty", "field.empty-header", "field.order", "field.several"},
+        {"field.elsewhere", "field.empty", "field.empty-header", "field.order", "field.several"}
+        | {"field.unknown", "field.zero"},
     ),
     "fields are not looked at at all": (
         Fault(options=SessionOptions(switches=Switches(validates=False))),

@@ -47,6 +47,8 @@ class Fault(msgspec.Struct, frozen=True):
 class Switches(msgspec.Struct, frozen=True, kw_only=True):
     """What is checked; all of it by default.  `checks_required` is about the body: the header is always needed.
 
+    `checks_unknown` is about fields below 5000 that a message has no place for, whether any message has one or not.
+
     Without `validates` what the session itself lives on still is: the fields that its own messages must have.
     """
 
