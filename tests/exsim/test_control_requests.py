@@ -86,6 +86,49 @@ def test_a_book_is_found_without_its_engine_where_there_is_one(exsim, engine, bo
     refused("not-found", exsim.request, "delete_book", name="XYZ")
 
 
+def test_the_book_is_followed_order_by_order(exsim, engine, book):
+    book.sell("early", 30, "10.00")
+    book.set_property("watch_orders", True)
+    begun = book.get(level=3)
+    queue = {one["public"]: one for one in begun["shown"]}
+    assert [(one["side"], one["price"], one["quantity"]) for one in queue.values()] == [("sell", "10.00", "30")]
+    iceberg = book.create_order("iceberg", side="sell", price="10.01", quantity=50, display_quantity=20)
+    iceberg.submit()
+    book.create_order("secret", side="buy", price="9.90", quantity=7, hidden=True).submit()
+    bid = book.create_order("bid", side="buy", price="9.80", quantity=40)
+    bid.submit()
+    bid.set_property("quantity", 25)  # keeps its place
+    bid.set_property("price", "9.85")
+    book.buy("taker", 55, "10.01")  # all of `early`, a slice of the iceberg, and some of the next
+    book.sell("late", 5, "10.50")
+    exsim.request("cancel_order", order_id="late")
+    events = exsim.get_events(kinds=["book"])["events"]
+    assert [event["change"] for event in events] == list(range(begun["change"] + 1, begun["change"] + 1 + len(events)))
+    assert {event["what"] for event in events} == {"added", "reduced", "executed", "deleted", "replaced"}
+    for event in events:
+        number = event["public"]
+        if event["what"] == "added":
+            queue[number] = {name: event[name] for name in ("public", "side", "price", "quantity")}
+            continue
+        found = queue.pop(number)
+        if event["what"] == "replaced":
+            queue[event["by"]] = {name: event[name] for name in ("side", "price", "quantity")} | {"public": event["by"]}
+        elif event["what"] in ("executed", "reduced"):
+            found["quantity"] = str(int(found["quantity"]) - int(event["quantity"]))
+            if found["quantity"] != "0":
+                queue[number] = found
+    ended = book.get(level=3)
+    assert ended["change"] == events[-1]["change"]
+    assert sorted(queue.values(), key=lambda one: one["public"]) == sorted(
+        ended["shown"], key=lambda one: one["public"]
+    )
+    assert {one["quantity"] for one in ended["shown"]} == {"15", "25"}
+    book.set_property("watch_orders", False)
+    book.sell("unseen", 5, "10.50")
+    assert exsim.get_events(kinds=["book"])["events"] == events
+    assert "shown" not in book.get(level=3)
+
+
 def test_an_endpoint_may_wait_for_its_engine_and_its_protocol(exsim, engine, book):
     endpoint = exsim.create_endpoint("ep")
     assert endpoint.port == 0

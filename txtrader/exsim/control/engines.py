@@ -10,17 +10,19 @@ import msgspec
 
 from txtrader.errors import InvalidArgument
 from txtrader.exsim.accounts import Rates
-from txtrader.exsim.control.events import Events, OrderEvents, PhaseEvents
+from txtrader.exsim.control.events import BookEvents, Events, OrderEvents, PhaseEvents
 from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, WHOLE, Kind, choice, is_name, maybe
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property, plain, read_property
 from txtrader.exsim.crowd import Crowd
 from txtrader.exsim.instruments import InstrumentMaster
+from txtrader.exsim.listeners import BookListener
 from txtrader.exsim.market import Watch
 from txtrader.exsim.options import BOOK_OPTIONS, BookOption
 from txtrader.exsim.orders import Order
 from txtrader.exsim.phase_options import PHASE_OPTIONS, PhaseOption
-from txtrader.exsim.records import Listing, Reason, Refusal, SelfTrade
+from txtrader.exsim.records import BookSnapshot, Listing, Reason, Refusal, SelfTrade
+from txtrader.exsim.shown import OrdersWatch
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.venue import Venue
 from txtrader.model.instrument import PriceIncrement, SecType
@@ -98,6 +100,10 @@ BOOK_PROPERTIES = {
         Property("name", TEXT, "", "in full", is_fixed=True),
         Property("reference", maybe(DECIMAL), None, "the reference price, the last close to clients", is_fixed=True),
         Property("auto_match", _AUTO, None, "let orders trade as they meet; null: as the engine"),
+        Property(
+            "watch_orders", FLAG, False,
+            "make an event of each change of a shown order (kind book); level 3 of get_book is what to begin from",
+        ),
         *map(_matching_property, _MATCHING),
         *map(_phase_property, PHASE_OPTIONS.values()),
     )
@@ -113,6 +119,7 @@ class Book:
         self.listing = listing
         self.values = values
         self.watch: Watch | None = None
+        self._orders_watch: OrdersWatch | None = None
 
     def set(self, name: str, value: Any) -> None:
         """Set a property that may change."""
@@ -120,11 +127,27 @@ class Book:
         try:
             if name in PHASE_OPTIONS:
                 venue.phases.set_option(self.listing.id, name, value)
+            elif name == "watch_orders":
+                self._watch_orders(value)
             elif name != "auto_match":
                 venue.set_book_option(self.listing.id, name, value)
         except InvalidArgument as error:
             raise ControlError("invalid-argument", error.message, name) from error
         self.values[name] = value
+
+    def _watch_orders(self, is_on: bool) -> None:
+        if is_on:
+            engine = self.engine
+            listener = BookEvents(engine.events, engine.name, self.name)
+            self._orders_watch = engine.venue.watch_orders(self.listing.id, listener)
+        elif self._orders_watch is not None:
+            self._orders_watch.close()
+
+    def shown_orders(self) -> BookSnapshot:
+        """Return the shown orders as they stand; their public ids last as long as somebody watches."""
+        watch = self.engine.venue.watch_orders(self.listing.id, BookListener())
+        watch.close()
+        return watch.snapshot
 
     def match_by(self, default: bool) -> None:
         """Let orders trade as they meet, or not, as the nearest setting says; `default` is the server's."""
@@ -168,7 +191,7 @@ class Engine:
         self.instruments, self.rates = self.venue.instruments, self.venue.rates
         self.crowd = Crowd(self.venue, data_folder)
         self.classes: dict[str, str] = {}  # of bots by name, and of sources by book
-        self._events = events
+        self.events = events
         self.venue.add_observer(OrderEvents(events, name, self.name_of))
         if venue is None:
             self.venue.start()
@@ -274,11 +297,11 @@ class Engine:
         self.rates.add(listing.currency, Decimal(1))
         self.instruments.add(listing)
         book = self.books[name] = Book(name, self, listing, values)
-        book.watch = self.venue.watch(listing.id, PhaseEvents(self._events, self.name, name))
+        book.watch = self.venue.watch(listing.id, PhaseEvents(self.events, self.name, name))
         if values["reference"] is not None:
             self.venue.set_close(listing.id, values["reference"])
         try:
-            for name_of_option in (*[option.name for option in _MATCHING], *PHASE_OPTIONS):
+            for name_of_option in (*[option.name for option in _MATCHING], *PHASE_OPTIONS, "watch_orders"):
                 if values[name_of_option] != BOOK_PROPERTIES[name_of_option].default:
                     book.set(name_of_option, values[name_of_option])
         except ControlError:
@@ -328,6 +351,7 @@ class Engine:
             self.venue.cancel_by_venue(order.id, f"{book.listing.symbol} is no longer traded")
         if book.watch is not None:
             book.watch.close()
+        book.set("watch_orders", False)
         self.instruments.remove(book.listing.id)
         self.venue.forget(book.listing.id)
         del self.books[book.name]
@@ -344,7 +368,7 @@ class Engine:
             refusal = Refusal(Reason.CLOSED, "exchange closed: the engine is stopped")
             self._screen_out = self.venue.add_screen(lambda order: refusal)
         self.is_running = is_running
-        self._events.note("engine", engine=self.name, what="started" if is_running else "stopped")
+        self.events.note("engine", engine=self.name, what="started" if is_running else "stopped")
 
     def stop(self) -> None:
         """End the venue, and who acts on it."""

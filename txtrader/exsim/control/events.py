@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
-from txtrader.exsim.listeners import MarketListener, OrderListener
+from txtrader.exsim.listeners import BookListener, MarketListener, OrderListener
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import Fill, Phase, Refusal
+from txtrader.exsim.records import Fill, Phase, Refusal, ShownOrder
+from txtrader.model.order import Side
 
-__all__ = ["KINDS", "Events", "OrderEvents", "PhaseEvents"]
+__all__ = ["KINDS", "BookEvents", "Events", "OrderEvents", "PhaseEvents", "side_word"]
 
-KINDS = ("session", "order", "trade", "phase", "policy", "bot", "plugin", "engine")
+KINDS = ("session", "order", "trade", "phase", "policy", "bot", "plugin", "engine", "book")
 _KEPT = 50_000
 
 
@@ -48,6 +50,11 @@ class Events:
             if kinds is None or event["kind"] in kinds:
                 found.append(event)
         return found, reached, missed
+
+
+def side_word(side: Side) -> str:
+    """Return what the control calls a side."""
+    return "buy" if side.sign > 0 else "sell"
 
 
 class OrderEvents(OrderListener):
@@ -137,5 +144,43 @@ class PhaseEvents(MarketListener):
     def printed(self, trade: Any) -> None:
         self._events.note(
             "trade", **self._facts, trade=trade.number, price=trade.price, quantity=trade.size,
-            aggressor="buy" if trade.aggressor.sign > 0 else "sell",
+            aggressor=side_word(trade.aggressor),
         )  # fmt: skip
+
+
+class BookEvents(BookListener):
+    """The shown orders of one book, each change as an event; `change` counts them without a gap."""
+
+    def __init__(self, events: Events, engine: str, book: str) -> None:
+        self._events = events
+        self._facts = {"engine": engine, "book": book}
+
+    def _note(self, what: str, number: int, public_id: int, **more: Any) -> None:
+        self._events.note("book", **self._facts, what=what, change=number, public=public_id, **more)
+
+    def order_added(self, listing_id: int, number: int, order: ShownOrder) -> None:
+        self._note(
+            "added", number, order.public_id, side=side_word(order.side), price=order.price, quantity=order.size
+        )
+
+    def order_reduced(self, listing_id: int, number: int, public_id: int, size: Decimal) -> None:
+        self._note("reduced", number, public_id, quantity=size)
+
+    def order_executed(
+        self, listing_id: int, number: int, public_id: int, size: Decimal, price: Decimal, match_number: int
+    ) -> None:
+        self._note("executed", number, public_id, price=price, quantity=size, trade=match_number)
+
+    def order_deleted(self, listing_id: int, number: int, public_id: int) -> None:
+        self._note("deleted", number, public_id)
+
+    def order_replaced(self, listing_id: int, number: int, public_id: int, order: ShownOrder) -> None:
+        self._note(
+            "replaced",
+            number,
+            public_id,
+            by=order.public_id,
+            side=side_word(order.side),
+            price=order.price,
+            quantity=order.size,
+        )

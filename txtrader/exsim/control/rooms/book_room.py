@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from txtrader.exsim.control.engines import BOOK_PROPERTIES, Book, Engine
+from txtrader.exsim.control.events import side_word
 from txtrader.exsim.control.kinds import ANYTHING, NAME, WHOLE, maybe
 from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.requests import arg, read_property, request
@@ -77,7 +78,7 @@ class BookRoom:
         arg("engine", maybe(NAME), default=None),
         arg("depth", WHOLE, "so many levels a side", default=10),
         arg("level", WHOLE, "1: best prices, 2: levels, 3: orders", default=2),
-        result="phase, bids, offers, last, volume ...",
+        result="phase, bids, offers, last, volume ...; orders at level 3, and the shown ones where they are watched",
     )
     def get_book(self, book: str, engine: str | None, depth: int, level: int) -> dict[str, Any]:
         """Read a book."""
@@ -105,6 +106,13 @@ class BookRoom:
         }
         if level == 3:
             shown["orders"] = self._orders(found.engine, found)
+            if found.values["watch_orders"]:
+                book_shown = found.shown_orders()
+                shown["change"] = book_shown.number
+                shown["shown"] = [
+                    {"public": one.public_id, "side": side_word(one.side), "price": one.price, "quantity": one.size}
+                    for one in (*book_shown.bids, *book_shown.asks)
+                ]
         return shown
 
     def _orders(self, engine: Engine, book: Book) -> list[dict[str, Any]]:
