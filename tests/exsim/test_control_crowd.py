@@ -211,6 +211,43 @@ def test_classes_are_loaded_from_modules_that_were_allowed_and_no_others(tmp_pat
         assert server.ping()["books"] == 0
 
 
+def test_an_installed_package_offers_engines_and_protocols(tmp_path, monkeypatch):
+    (tmp_path / "their_venue.py").write_text(
+        textwrap.dedent(
+            """
+            from txtrader.exsim.control.engines import Engine
+            from txtrader.exsim.control.fix_wire import FIX_PROPERTIES
+            from txtrader.exsim.control.protocols import ProtocolPlugIn
+
+            class Theirs(Engine):
+                pass
+
+            class Wire(ProtocolPlugIn):
+                properties = FIX_PROPERTIES[:1]
+
+                def make_wire(self, venue, reactor, now_ns, watcher, **more):
+                    raise RuntimeError(f"no wire for {sorted(more['values'])}")
+            """
+        )
+    )
+    about = tmp_path / "their_venue-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-venue\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[txtrader.exsim.engines]\ntheirs = their_venue:Theirs\ngone = their_venue:Gone\n"
+        "[txtrader.exsim.protocols]\ntheir_wire = their_venue:Wire\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with API() as api:
+        server = api.create_server(start="spawn")
+        engine = server.create_engine("e1", "theirs")
+        assert engine.get()["class"] == "theirs"
+        assert code_of(server.create_engine, "e2", "gone") == "plugin-error"
+        with pytest.raises(ExsimError) as caught:
+            engine.create_endpoint("ep", protocol="their_wire")
+        assert caught.value.code == "plugin-error" and "no wire for ['" in caught.value.message
+
+
 # -- OUCH
 
 

@@ -15,6 +15,7 @@ from txtrader.exsim.control.kinds import DECIMAL, FLAG, NAME, POSITIVE, TEXT, WH
 from txtrader.exsim.control.problems import ControlError, not_found
 from txtrader.exsim.control.requests import Property, plain, read_property
 from txtrader.exsim.crowd import Crowd
+from txtrader.exsim.errors import AlreadyExists
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.listeners import BookListener
 from txtrader.exsim.market import Watch
@@ -22,22 +23,32 @@ from txtrader.exsim.options import BOOK_OPTIONS, BookOption
 from txtrader.exsim.orders import Order
 from txtrader.exsim.phase_options import PHASE_OPTIONS, PhaseOption
 from txtrader.exsim.records import BookSnapshot, Listing, Reason, Refusal, SelfTrade
+from txtrader.exsim.registry import Registry
 from txtrader.exsim.shown import OrdersWatch
 from txtrader.exsim.tape import Tape
 from txtrader.exsim.venue import Venue
 from txtrader.model.instrument import PriceIncrement, SecType
 from txtrader.model.order import TimeInForce
 
-__all__ = ["BOOK_PROPERTIES", "ENGINE_CLASSES", "ENGINE_PROPERTIES", "Book", "Engine"]
+__all__ = [
+    "BOOK_PROPERTIES",
+    "ENGINES",
+    "ENGINE_CLASSES",
+    "ENGINE_PROPERTIES",
+    "Book",
+    "Engine",
+    "engine_class",
+    "register_engine",
+]
 
-ENGINE_CLASSES: dict[str, str | type[Engine]] = {
+ENGINE_CLASSES: dict[str, str] = {
     "default": "a central limit order book for each instrument",
     "quote_driven": "quotes alone rest; what else comes trades with them at once, and its rest is cancelled",
     "echo": "sends orders and definitions back as they came (FIX)",
     "reject_all": "a venue that refuses every order",
     "silent": "answers nothing",
 }
-"""What an engine may be: ours with a line about each, and classes that were loaded."""
+"""What an engine of ours may be; those of others are in `ENGINES`."""
 DEFAULT_ACCOUNT = "SIM"
 
 _AUTO = maybe(FLAG)
@@ -374,3 +385,18 @@ class Engine:
         """End the venue, and who acts on it."""
         self.crowd.stop()
         self.venue.stop()
+
+
+ENGINES: Registry[Engine] = Registry(Engine, "txtrader.exsim.engines", "engine")
+
+
+def register_engine(name: str, cls: type[Engine]) -> None:
+    """Offer a class of engines under a name.  Raises AlreadyExists, and Unsupported for what is no engine."""
+    if name in ENGINE_CLASSES:
+        raise AlreadyExists(f"there is an engine class {name} already", path="name")
+    ENGINES.register(name, cls)
+
+
+def engine_class(name: str) -> type[Engine]:
+    """Return the class of a name.  Raises NotFound, and PluginError."""
+    return Engine if name in ENGINE_CLASSES else ENGINES.get(name)

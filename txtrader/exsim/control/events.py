@@ -159,9 +159,7 @@ class BookEvents(BookListener):
         self._events.note("book", **self._facts, what=what, change=number, public=public_id, **more)
 
     def order_added(self, listing_id: int, number: int, order: ShownOrder) -> None:
-        self._note(
-            "added", number, order.public_id, side=side_word(order.side), price=order.price, quantity=order.size
-        )
+        self._note("added", number, order.public_id, side=side_word(order.side), price=order.price, quantity=order.size)
 
     def order_reduced(self, listing_id: int, number: int, public_id: int, size: Decimal) -> None:
         self._note("reduced", number, public_id, quantity=size)

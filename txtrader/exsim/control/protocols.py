@@ -1,10 +1,11 @@
-"""The protocols by name: what an endpoint may speak, with its properties."""
+"""The protocols by name: what an endpoint may speak, with its properties; those of others are in `PLUGINS`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from txtrader.errors import NotFound
 from txtrader.exsim.control.broker_wires import CQG_PROPERTIES, TWS_PROPERTIES, CqgWire, TwsWire
 from txtrader.exsim.control.fix_wire import FIX_PROPERTIES, VERSIONS, FixWire
 from txtrader.exsim.control.ouch_wire import OUCH_PROPERTIES, OUCH_VERSIONS, OuchWire
@@ -14,13 +15,15 @@ from txtrader.exsim.control.wires import Watcher, Wire
 from txtrader.exsim.endpoints.fix.drop_copy import DropCopy
 from txtrader.exsim.endpoints.fix.echo import Echo
 from txtrader.exsim.endpoints.fix.trading import Trading, TradingOptions
+from txtrader.exsim.errors import AlreadyExists
+from txtrader.exsim.registry import Registry
 from txtrader.exsim.venue import Venue
 
 if TYPE_CHECKING:
     from txtrader.exsim.control.engines import Engine
     from txtrader.exsim.control.world import Endpoint, World
 
-__all__ = ["PROTOCOLS", "ProtocolPlugIn", "make_wire", "properties_of", "register_protocol"]
+__all__ = ["PLUGINS", "PROTOCOLS", "ProtocolPlugIn", "make_wire", "properties_of", "register_protocol"]
 
 _FIX = {found.name: found for found in FIX_PROPERTIES}
 _OUCH = {found.name: found for found in OUCH_PROPERTIES}
@@ -42,20 +45,25 @@ class ProtocolPlugIn:
         raise NotImplementedError
 
 
-_PLUGINS: dict[str, ProtocolPlugIn] = {}
+PLUGINS: Registry[ProtocolPlugIn] = Registry(ProtocolPlugIn, "txtrader.exsim.protocols", "protocol")
 
 
 def register_protocol(name: str, cls: type[ProtocolPlugIn]) -> None:
-    """Offer a protocol under a name."""
-    PROTOCOLS[name] = {found.name: found for found in cls.properties}
-    _PLUGINS[name] = cls()
+    """Offer a protocol under a name.  Raises AlreadyExists, and Unsupported for what is no protocol."""
+    if name in PROTOCOLS:
+        raise AlreadyExists(f"there is a protocol {name} already", path="name")
+    PLUGINS.register(name, cls)
 
 
 def properties_of(protocol: str) -> dict[str, Property]:
-    """Return what a protocol can be set to.  Raises ControlError `not-found`."""
-    if protocol not in PROTOCOLS:
-        raise not_found("protocol", protocol)
-    return PROTOCOLS[protocol]
+    """Return what a protocol can be set to.  Raises ControlError `not-found`, and PluginError."""
+    known = PROTOCOLS.get(protocol)
+    if known is not None:
+        return known
+    try:
+        return {found.name: found for found in PLUGINS.get(protocol).properties}
+    except NotFound:
+        raise not_found("protocol", protocol) from None
 
 
 def _application(engine: Engine, values: dict[str, Any]) -> Trading | DropCopy | Echo:
@@ -91,9 +99,9 @@ def make_wire(world: World, endpoint: Endpoint, engine: Engine) -> Wire:
         return OuchWire(
             engine.venue, world.clock, world.now_ns, endpoint, endpoint.protocol_properties, protocol=protocol, **where
         )
-    if protocol in _PLUGINS:
+    if protocol not in PROTOCOLS:
         try:
-            return _PLUGINS[protocol].make_wire(
+            return PLUGINS.get(protocol)().make_wire(
                 engine.venue, world.clock, world.now_ns, endpoint, values=endpoint.protocol_properties, **where
             )
         except Exception as error:  # noqa: BLE001  it is somebody else's code

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from txtrader.exsim.control.engines import ENGINE_CLASSES, ENGINE_PROPERTIES, Book, Engine
+from txtrader.exsim.control.engines import ENGINE_PROPERTIES, Book, Engine, engine_class
 from txtrader.exsim.control.kinds import ANYTHING, FLAG, MAPPING, NAME, TEXT, choice, maybe
-from txtrader.exsim.control.problems import ControlError, not_found
+from txtrader.exsim.control.problems import ControlError
 from txtrader.exsim.control.requests import arg, read_property, request
 from txtrader.exsim.control.world import World
 from txtrader.exsim.phases import WrongPhase, check_move
@@ -25,7 +25,7 @@ class EngineRoom:
 
     @request(
         arg("name", NAME),
-        arg("class", TEXT, "default, echo, reject_all, silent, or one that was loaded", default="default"),
+        arg("class", TEXT, "one of ours, or one that was loaded or registered", default="default"),
         arg("properties", MAPPING, "to begin with", default={}),
         result="name, class",
     )
@@ -34,11 +34,9 @@ class EngineRoom:
         world = self._world
         if name in world.engines:
             raise ControlError("already-exists", f"there is an engine {name} already", "name")
-        if class_ not in ENGINE_CLASSES:
-            raise not_found("engine class", class_, "class")
-        made = ENGINE_CLASSES[class_]
+        made = engine_class(class_)
         try:
-            world.engines[name] = (Engine if isinstance(made, str) else made)(
+            world.engines[name] = made(
                 name,
                 class_,
                 clock=world.clock,
@@ -53,7 +51,7 @@ class EngineRoom:
         except ControlError:
             raise
         except Exception as error:
-            if isinstance(made, str):
+            if made is Engine:
                 raise
             raise ControlError("plugin-error", f"{class_}: {type(error).__name__}: {error}", "class") from None
         return {"name": name, "class": class_}

@@ -7,10 +7,10 @@ from typing import Any
 
 from txtrader.errors import TxTraderError
 from txtrader.exsim.bots import BOTS
-from txtrader.exsim.control.engines import ENGINE_CLASSES, Engine
+from txtrader.exsim.control.engines import Engine, register_engine
 from txtrader.exsim.control.kinds import NAME, TEXT
 from txtrader.exsim.control.problems import ControlError
-from txtrader.exsim.control.protocols import PROTOCOLS, ProtocolPlugIn, register_protocol
+from txtrader.exsim.control.protocols import ProtocolPlugIn, register_protocol
 from txtrader.exsim.control.requests import arg, request
 from txtrader.exsim.control.world import World
 from txtrader.exsim.policies import ReadyPolicy, register_policy
@@ -31,16 +31,12 @@ class PluginRoom:
     @request(arg("name", NAME), _MODULE, _CLASS)
     def load_engine(self, name: str, module: str, class_: str) -> dict[str, Any]:
         """Offer a class of engines, a subclass of `txtrader.exsim.control.engines.Engine`, under a name."""
-        found = self._find(module, class_, Engine)
-        if ENGINE_CLASSES.setdefault(name, found) is not found:
-            raise ControlError("already-exists", f"there is an engine class {name} already", "name")
+        register_engine(name, self._find(module, class_, Engine))
         return {}
 
     @request(arg("name", NAME), _MODULE, _CLASS)
     def load_protocol(self, name: str, module: str, class_: str) -> dict[str, Any]:
         """Offer a protocol, a subclass of `txtrader.exsim.control.protocols.ProtocolPlugIn`, under a name."""
-        if name in PROTOCOLS:
-            raise ControlError("already-exists", f"there is a protocol {name} already", "name")
         register_protocol(name, self._find(module, class_, ProtocolPlugIn))
         return {}
 
