@@ -257,12 +257,12 @@ def in_a_thread(script):
         return threads.submit(lambda: asyncio.run(script())).result(30)
 
 
-def enter(token, price):
+def enter(token, price, firm=""):
     return Codec("4.2").write(
         OuchMessage(
             "EnterOrder",
             {
-                "token": token, "side": "B", "shares": 10, "stock": "IBM", "price": price, "tif": 99998, "firm": "",
+                "token": token, "side": "B", "shares": 10, "stock": "IBM", "price": price, "tif": 99998, "firm": firm,
                 "display": "Y", "capacity": "P", "iso": "N", "min_qty": 0, "cross": "N", "customer": "N",
             },
         )
@@ -283,6 +283,24 @@ def test_an_ouch_client_is_answered_and_meets_the_control_in_the_book(engine, bo
 
     assert in_a_thread(trade) == ["SystemEvent", "Accepted"]
     assert book.sell("s1", 4, "9.00")["status"] == "filled"
+
+
+def test_the_firm_of_an_ouch_order_is_its_account(exsim, engine, book):
+    port = engine.create_endpoint("ouch", protocol="ouch42").port
+
+    async def trade():
+        session = await connect_async(("127.0.0.1", port), "user", "secret", "")
+        session.send_unseq_data(enter("T1", 90000))
+        session.send_unseq_data(enter("T2", 80000, "ABCD"))
+        names = []
+        while len(names) < 3:
+            names.append(Codec("4.2").read_response((await session.receive_msg()).data).name)
+        await session.close()
+        return names
+
+    assert in_a_thread(trade) == ["SystemEvent", "Accepted", "Accepted"]
+    orders = exsim.request("list_orders", engine="e1")["orders"]
+    assert [order["account"] for order in orders] == ["SIM", "ABCD"]
 
 
 @pytest.mark.exsim(managed=True)

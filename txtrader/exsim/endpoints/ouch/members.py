@@ -142,6 +142,8 @@ class Member:
         """Return the account at the venue of a firm (see `firm`), None for one that is not his."""
         if self.settings is not None and self.settings.firms:
             return self.settings.firms.get(firm)
+        if firm and self.endpoint.venue.opens_accounts:
+            return firm
         accounts = self.endpoint.venue.accounts()
         return accounts[0] if accounts else firm or self.user
 
