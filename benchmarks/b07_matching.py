@@ -132,7 +132,7 @@ def run(rounds: int = 5) -> list[Result]:
     """Measure each opponent on the same operations as ours, alternately."""
     results: list[Result] = []
     engines: tuple[tuple[str, Callable[[Flow], tuple[float, Totals]], Target, str], ...] = (
-        ("least", least, Target(at_least=0.0), "the least book that one would write: no events, no order types"),
+        ("least", least, Target(), "the least book that one would write: no events, no order types"),
         ("lightmatchingengine", lightmatchingengine, Target(at_least=2.0), "pure Python; its trades only"),
         ("pyorderbook", pyorderbook, Target(at_least=2.0), "pure Python; its trades only"),
         ("bourse", bourse, Target(at_least=0.5), "compiled (Rust); its trades only"),
