@@ -142,6 +142,16 @@ def test_an_endpoint_may_wait_for_its_engine_and_its_protocol(exsim, engine, boo
     assert endpoint.get()["accepted"] == 1
 
 
+def test_the_log_says_why_a_client_cannot_log_on(exsim, engine):
+    port = engine.create_endpoint("fix", protocol="fix44").port
+    client = FixClient(port, target="SOMEBODY")
+    client.send("A", (98, 0), (108, 30))
+    first = exsim.get_events(kinds=["session"], wait=5)
+    (gone,) = exsim.get_events(first["next"], kinds=["session"], wait=5)["events"] or first["events"][1:]
+    client.close()
+    assert (gone["what"], gone["why"]) == ("gone", "an unknown identity, or one that is connected")
+
+
 def test_a_port_that_is_taken_is_said_to_be(exsim, engine):
     port = engine.create_endpoint("one", protocol="fix").port
     refused("address-in-use", engine.create_endpoint, "two", protocol="fix", port=port, field="port")

@@ -143,6 +143,10 @@ class FixLink:
     def is_open(self) -> bool:
         return self.connection in self._wire.endpoint.connections
 
+    @property
+    def why(self) -> str:
+        return self.connection.why
+
     def describe(self) -> dict[str, Any]:
         connection = self.connection
         session, identity = connection.session, connection.identity

@@ -34,6 +34,8 @@ class PlainLink:
     def is_open(self) -> bool:
         return self.connection in self._wire.endpoint.connections
 
+    why = ""  # these wires tell their clients themselves
+
     def admit(self) -> None:
         self.connection.pump.resume()
 

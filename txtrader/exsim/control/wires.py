@@ -57,6 +57,10 @@ class Link(Protocol):
     @property
     def is_open(self) -> bool: ...
 
+    @property
+    def why(self) -> str:
+        """Why the wire ended it; empty where it did not, or need not say."""
+
     def describe(self) -> dict[str, Any]:
         """Tell state, identity and numbers."""
 

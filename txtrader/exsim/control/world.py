@@ -143,7 +143,10 @@ class Endpoint:
             self.waiting.remove(link)
         session = self.world.session_of(link)
         if session is not None:
-            self.world.events.note("session", endpoint=self.name, session=session.name, what="gone", who=link.who)
+            why = {"why": link.why} if link.why else {}
+            self.world.events.note(
+                "session", endpoint=self.name, session=session.name, what="gone", who=link.who, **why
+            )
         self.world.changed()
 
 

@@ -103,6 +103,8 @@ class FixConnection:
         self._holds: Identity | None = None
         self._is_known = False
         self.has_logged_out = False
+        self.why = ""
+        """Why the session is over, where there was a reason; nothing of it is sent to who could not log on."""
 
     @property
     def identity(self) -> Identity | None:
@@ -194,6 +196,9 @@ class FixConnection:
             application.logged_on(self)
         elif isinstance(event, LoggedOut):
             self.has_logged_out = True
+            if event.text is not None:
+                self.why = event.text
+                self.endpoint.say_over(self)
             self.pump.close()
         else:
             application.received(self, event)
@@ -326,6 +331,11 @@ class FixEndpoint(FaultControls):
         if self.overseer is not None:
             self.overseer.connected(connection)
         return connection.pump
+
+    def say_over(self, connection: FixConnection) -> None:
+        """Log why a session is over."""
+        who = connection.identity.target if connection.identity is not None else "a client"
+        self._log.info("{who} is let go: {why}", who=who, why=connection.why)
 
     def claim(self, connection: FixConnection, identity: Identity, logon: Message) -> Profile | None:
         """Let a connection be an identity; None for an unknown one, or one that is connected."""
