@@ -72,6 +72,14 @@ def test_a_hello_is_read_strictly(exsim, more):
     connection.close()
 
 
+def test_a_second_hello_is_refused_and_the_server_goes_on(exsim, raw):
+    raw.say({"id": 1, "type": "hello", "token": exsim.token, "version": 1})
+    reply = raw.hear()
+    assert (reply["id"], reply["error"]["code"]) == (1, "wrong-state")
+    assert raw.is_closed()
+    assert exsim.ping()["books"] == 0
+
+
 def test_many_requests_in_one_segment_are_answered_in_order(raw):
     raw.send(b"".join(json.dumps({"id": n, "type": "ping"}).encode() + b"\n" for n in range(300)))
     assert [raw.hear()["id"] for _ in range(300)] == list(range(300))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,6 +78,26 @@ def test_what_was_heard_is_there_after_a_restart_and_a_reset(tmp_path):
     store.close()
     again = FileStore(path, most=2)
     assert list(again.heard) == [(number, f"report {number}") for number in range(40)]
+    again.close()
+
+
+def test_a_full_disk_is_said_and_spoils_nothing(tmp_path):
+    path = tmp_path / "s.fix"
+    store = FileStore(str(path))
+    store.keep(1, "first")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, limits[1]))  # room for a part of a line
+    try:
+        with pytest.raises(OSError, match="space"):
+            store.keep(2, "did not leave")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (store.next_number, store.sent(2)) == (2, None)
+    store.set_expected(7)
+    store.keep(2, "second")
+    store.close()
+    again = FileStore(str(path))
+    assert (again.next_number, again.expected, again.sent(2)) == (3, 7, "second")
     again.close()
 
 

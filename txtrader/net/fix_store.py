@@ -8,6 +8,8 @@ need no such care: what they lack is asked for again.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 from collections import deque
@@ -44,6 +46,7 @@ class FileStore(MemoryStore):
         self._lines = 0
         self._load()
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115  it stays open until `close`
+        self._size = os.fstat(self._file.fileno()).st_size
         os.chmod(path, 0o600)  # messages may hold what is nobody else's
         if self._lines > 2 * (len(self._sent) + len(self.heard) + 2):
             self._compact()
@@ -73,9 +76,18 @@ class FileStore(MemoryStore):
     def _write(self, *facts: Any) -> None:
         if self._lines > 4 * (self._most + len(self.heard) + 2):
             self._compact()  # first: what is being written is not in memory yet
-        self._file.write(json.dumps(facts).encode() + b"\n")
-        if self._is_synced and facts[0] == _SENT:
-            os.fdatasync(self._file.fileno())
+        line = json.dumps(facts).encode() + b"\n"
+        try:
+            if self._file.write(line) != len(line):  # the disk is full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if self._is_synced and facts[0] == _SENT:
+                os.fdatasync(self._file.fileno())
+        except OSError:
+            # A part of a line in the middle of the file would make all of it unreadable at the next start.
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
+            raise
+        self._size += len(line)
         self._lines += 1
 
     def _compact(self) -> None:
@@ -93,6 +105,7 @@ class FileStore(MemoryStore):
         os.replace(beside, self._path)
         self._file.close()
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+        self._size = os.fstat(self._file.fileno()).st_size
         self._lines = len(rows) + 1
 
     def set_expected(self, number: int) -> None:

@@ -83,6 +83,9 @@ class _Connection(Protocol):
         self._next()
 
     def _hello(self, frame: dict[str, Any]) -> None:
+        if self._is_known:
+            self._refuse(frame.get("id"), ControlError("wrong-state", "hello was said already"))
+            return
         token = frame.get("token")
         known = self._port.token.encode()
         is_right = isinstance(token, str) and hmac.compare_digest(token.encode("utf-8", "replace"), known)
