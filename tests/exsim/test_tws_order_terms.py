@@ -124,6 +124,11 @@ def test_an_offset_off_the_tick_is_110_and_says_so(client: MemoryClient) -> None
     assert "offset 0.005" in text_of(got)
 
 
+@pytest.mark.parametrize("offset", [D("1E+30"), D("-1E+30"), D("1E-30")])
+def test_an_absurd_offset_is_refused_like_any_bad_one(client: MemoryClient, offset: Decimal) -> None:
+    assert codes(client.place(1, orderType="REL", auxPrice=offset, lmtPrice=None)) == [(1, 110)]
+
+
 # -- hidden
 
 
