@@ -179,17 +179,17 @@ def test_a_least_quantity_is_kept_to(world: World, client: MemoryClient) -> None
     assert opened(client)[0]["minQty"] == 50
 
 
-def test_least_quantities_change_but_do_not_go(world: World, client: MemoryClient) -> None:
+def test_least_quantities_change_and_go(world: World, client: MemoryClient) -> None:
     client.place(1, minQty=50, lmtPrice=D("300.00"))
     assert codes(client.place(1, minQty=10, lmtPrice=D("300.00"))) == []
     assert only_order(world).terms.min_quantity == 10
-    got = client.place(1, lmtPrice=D("300.00"))
-    assert codes(got) == [(1, 105)]
-    assert "minQty" in text_of(got)
     assert codes(client.place(1, minQty=10, allOrNone=True, lmtPrice=D("300.00"))) == []
     assert only_order(world).terms.all_or_none is True
     assert codes(client.place(1, minQty=10, lmtPrice=D("300.00"))) == []
     assert only_order(world).terms.all_or_none is False
+    assert codes(client.place(1, lmtPrice=D("300.00"))) == []
+    assert only_order(world).terms.min_quantity is None
+    assert opened(client)[0]["minQty"] is None
 
 
 def test_a_least_quantity_of_nothing_is_none(world: World, client: MemoryClient) -> None:
@@ -218,6 +218,11 @@ def test_market_to_limit_rests_where_it_traded_and_says_so(world: World, client:
     client.place(1, orderType="MTL", lmtPrice=D("300.25"))
     assert only_order(world).limit_price == D("300.25")
     assert opened(client)[0]["lmtPrice"] == D("300.25")
+    assert codes(client.place(1, lmtPrice=D("300.10"))) == [], "a limit order is what it has become"
+    (shown,) = opened(client)
+    assert (shown["orderType"], shown["lmtPrice"]) == ("LMT", D("300.1"))
+    assert codes(client.place(1, orderType="MTL", lmtPrice=D("300.10"), totalQuantity=D(90))) == []
+    assert opened(client)[0]["orderType"] == "MTL"
 
 
 def test_market_to_limit_takes_no_notice_of_a_limit_at_entry_as_market_orders_do(
@@ -316,6 +321,9 @@ def test_the_shown_quantity_changes_and_goes(world: World, client: MemoryClient)
     client.place(1, lmtPrice=D("300.00"))
     assert world.venue.top(8314).bid_size == 100
     assert opened(client)[0]["displaySize"] == 0
+    client.place(1, lmtPrice=D("300.00"), displaySize=20)
+    assert codes(client.place(1, lmtPrice=D("300.00"), hidden=True)) == [], "it shows nothing instead of a part"
+    assert world.venue.top(8314).bid == D("299.00")
 
 
 # -- what is told

@@ -20,7 +20,7 @@ from txtrader.exsim.endpoints.tws.service import RequestFailed
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Changes, Listing, Terms
 from txtrader.model.instrument import SecType
-from txtrader.model.order import TimeInForce
+from txtrader.model.order import OrderType, TimeInForce
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.tws.endpoint import TwsEndpoint
@@ -53,6 +53,7 @@ _TYPES_NOT_OFFERED = frozenset(
 )
 """Order types that TWS has and the venue has not, without blanks; what is none at all is another error."""
 _NO_ADJUSTMENT = ("", "None")
+_NONE = Decimal(0)  # takes a quantity away that an order has
 
 
 def check_order(endpoint: TwsEndpoint, version: int, fields: Mapping[str, Any], listing: Listing) -> OrderTerms:
@@ -144,24 +145,21 @@ def venue_terms(placed: DeskOrder, terms: OrderTerms, parent_id: int | None) -> 
 def changes_of(placed: DeskOrder, order: Order, fields: Mapping[str, Any], terms: OrderTerms) -> Changes:
     """Write what a second placeOrder changes of a live order.
 
-    Raises RequestFailed for what differs and cannot be changed: the order type, the account, the parent, the group; and
-    a cap or a least quantity that is left out, because no change can take one away.
+    Raises RequestFailed for what differs and cannot be changed: the order type, but that a market-to-limit order may be
+    called the limit order that it has become; the account, the parent, the group; and a cap that is left out, because
+    no change can take one away.
     """
     old = order.terms
-    if (terms.type, terms.to_limit, terms.peg) != (old.type, old.to_limit, old.peg):
+    is_limit_now = old.to_limit and order.price is not None and terms.type is OrderType.LIMIT and not terms.peg
+    if not is_limit_now and (terms.type, terms.to_limit, terms.peg) != (old.type, old.to_limit, old.peg):
         raise RequestFailed(329, "Order modify failed. Cannot change to the new order type.")
     for name, what in _fixed(placed.fields, fields, order):
         raise RequestFailed(105, f"Order being modified does not match original order. {name}: {what}")
-    if old.min_quantity is not None and terms.min_quantity is None:
-        raise _cannot_go("minQty")
     if old.peg and old.limit_price is not None and terms.limit_price is None:
-        raise _cannot_go("lmtPrice")
-    display = terms.display_quantity
-    if display is None and old.display_quantity is not None:
-        display = terms.quantity  # an order that shows all of it
+        raise RequestFailed(105, "Order being modified does not match original order. lmtPrice: the cap cannot go")
     return Changes(
         quantity=terms.quantity,
-        limit_price=_price_at_rest(placed.fields, order, terms) if terms.to_limit else terms.limit_price,
+        limit_price=_price_at_rest(placed.fields, order, terms) if old.to_limit else terms.limit_price,
         stop_price=terms.stop_price,
         trail_amount=terms.trail_amount,
         trail_percent=terms.trail_percent,
@@ -169,9 +167,9 @@ def changes_of(placed: DeskOrder, order: Order, fields: Mapping[str, Any], terms
         tif=terms.tif,
         expire_time=terms.good_till,
         client_order_id=terms.order_ref or "",
-        display_quantity=display,
+        display_quantity=terms.display_quantity or _NONE,
         hidden=terms.hidden,
-        min_quantity=terms.min_quantity,
+        min_quantity=terms.min_quantity or _NONE,
         all_or_none=terms.all_or_none,
         peg_offset=terms.peg_offset if terms.peg else None,
     )
@@ -189,10 +187,6 @@ def _fixed(former: Mapping[str, Any], fields: Mapping[str, Any], order: Order) -
     elif group and _oca_type(fields) != _oca_type(former):
         found.append(("ocaType", f"it is {_oca_type(former)}"))
     return found
-
-
-def _cannot_go(name: str) -> RequestFailed:
-    return RequestFailed(105, f"Order being modified does not match original order. {name}: it cannot be taken away")
 
 
 def _oca_type(fields: Mapping[str, Any]) -> int:
