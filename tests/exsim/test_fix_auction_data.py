@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fix_books import ask, entries, until_answered
+from fix_room import Room, with_room
 from policy_room import rule
 from test_fix_by_order import ibm
-from test_fix_trading import Room, with_room
 
 from txtrader.exsim.endpoints.fix import FixOptions
 from txtrader.exsim.policies.policy import Policy

@@ -8,8 +8,8 @@ from typing import Any
 
 from fix_books import OrdersSeen, ask, entries, entries_of, until_answered
 from fix_client import FixClient
+from fix_room import OTHER, Room, of_every_version, with_room
 from policy_room import add, rule
-from test_fix_trading import OTHER, Room, of_every_version, with_room
 
 from txtrader.exsim.endpoints.fix import FixOptions
 from txtrader.exsim.listeners import BookListener

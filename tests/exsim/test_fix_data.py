@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fix_books import ask, entries
-from test_fix_trading import Room, of_every_version, with_room
+from fix_room import Room, of_every_version, with_room
 
 from txtrader.exsim.endpoints.fix.phase_words import security_status, session_status
 from txtrader.exsim.records import Phase
