@@ -68,7 +68,7 @@ class Message:
         return self.index.get(tag) == "Y"
 
     def add(self, tag: int, value: object) -> Message:
-        """Append a field; None appends nothing, nor does an empty text, which no field may have.  Returns the message."""
+        """Append a field; None appends nothing, nor does an empty text: no field may be empty.  Returns the message."""
         if value is not None and value != "":
             self.fields.append((tag, value if isinstance(value, str) else str(value)))
             self._index = None
