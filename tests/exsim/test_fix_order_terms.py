@@ -281,6 +281,10 @@ def test_a_peg_may_be_given_up_for_a_limit_and_taken_again(room, version):
     client.send("G", *fields, (40, "P"), (18, "R"))
     assert client.next("8")[150] == "5"
     assert live(room).limit_price == D("99.00"), "the own best price, where it is nobody's reference itself"
+    assert live(room).terms.limit_price == D("99.50")
+    fields = [pair for pair in amended("A4", "A3") if pair[0] not in (40, 44)]
+    client.send("G", *fields, (40, "P"), (18, "P"), (211, "-0.25"))
+    assert (client.next("8")[150], live(room).limit_price) == ("5", D("100.75")), "without 44 it has no cap"
 
 
 @of_every_version
@@ -288,9 +292,11 @@ def test_a_replace_that_would_change_what_cannot_be_changed_is_refused_by_name(r
     client = room.client(version)
     client.order("A1", 1, 100, "99.50")
     client.next("8")
-    for place, fields in enumerate(({18: "6"}, {18: "E"}, {1: "DU9"}, {55: "MSFT"}, {40: "3", 99: "99"}, {54: "2"})):
+    for place, fields in enumerate(
+        ({18: "6"}, {18: "E"}, {1: "DU9"}, {55: "MSFT"}, {40: "3", 99: "99"}, {54: "2"}, {44: None})
+    ):
         pairs = [pair for pair in amended(f"B{place}", "A1") if pair[0] not in fields]
-        client.send("G", *pairs, *fields.items())
+        client.send("G", *pairs, *[pair for pair in fields.items() if pair[1] is not None])
         refused = client.next("9")
         tag = next(iter(fields))
         assert (refused[434], refused[41], f"(tag {tag})" in refused[58]) == ("2", "A1", True), refused

@@ -112,10 +112,10 @@ def test_a_change_of_the_offset_moves_the_order_and_one_of_the_cap_as_well(world
     assert (named(got, "openOrder")[-1]["auxPrice"], only_order(world).limit_price) == (D("0.20"), D("299.20"))
     client.place(1, orderType="REL", auxPrice=D("0.20"), lmtPrice=D("299.15"))
     assert only_order(world).limit_price == D("299.15")
-    assert codes(client.place(1, orderType="REL", auxPrice=D("0.20"), lmtPrice=D(0))) == [(1, 105)]
-    assert only_order(world).limit_price == D("299.15")
     (shown,) = opened(client)
     assert (shown["auxPrice"], shown["lmtPrice"]) == (D("0.20"), D("299.15"))
+    assert codes(client.place(1, orderType="REL", auxPrice=D("0.20"), lmtPrice=D(0))) == []
+    assert only_order(world).limit_price == D("299.20"), "without a cap"
 
 
 def test_an_offset_off_the_tick_is_110_and_says_so(client: MemoryClient) -> None:

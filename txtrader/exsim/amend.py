@@ -139,6 +139,8 @@ class Amendments:
         desk = self._desk
         given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
         extra = given.pop("extra", order.extra)
+        if given.pop("uncap"):
+            given["limit_price"] = None
         given.update({name: None for name in _MAY_BE_TAKEN_AWAY if given.get(name) == 0})
         terms: Terms = msgspec.structs.replace(order.terms, **given)
         lots = 0

@@ -244,7 +244,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What a replace changes; None leaves a term as it is.  `quantity` is the new total, executions included.
 
-    0 takes a least quantity, a shown quantity or the bounds of drawn slices away, and an empty `peg` the peg.
+    0 takes a least quantity, a shown quantity or the bounds of drawn slices away, an empty `peg` the peg, and `uncap`
+    the cap of a pegged order.
     """
 
     quantity: Decimal | None = None
@@ -265,6 +266,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     display_high: Decimal | None = None
     peg: str | None = None
     peg_offset: Decimal | None = None
+    uncap: bool = False
 
 
 class ExecKind(StrEnum):

@@ -303,6 +303,13 @@ class Trading(OrderListener):
         ):
             if not is_same:
                 raise dialect.Unsupported(tag, f"{what} cannot be changed")
+        for tag, needs, price in (
+            (44, terms.type.needs_limit and not terms.peg, terms.limit_price),
+            (99, terms.type.needs_stop, terms.stop_price),
+            (211, terms.type is OrderType.TRAILING_STOP, terms.trail_amount),
+        ):
+            if needs and price is None:
+                raise dialect.Unsupported(tag, "the price is missing")
 
     def _status(self, connection: FixConnection, message: Message) -> None:
         self._asked(connection)
@@ -550,4 +557,5 @@ def _changes(terms: OrderTerms, message: Message) -> Changes:
         all_or_none=None if message.get(18) is None else terms.all_or_none,
         peg=terms.peg,
         peg_offset=terms.peg_offset,
+        uncap=bool(terms.peg) and terms.limit_price is None,
     )

@@ -146,8 +146,7 @@ def changes_of(placed: DeskOrder, order: Order, fields: Mapping[str, Any], terms
     """Write what a second placeOrder changes of a live order.
 
     Raises RequestFailed for what differs and cannot be changed: the order type, but that a market-to-limit order may be
-    called the limit order that it has become; the account, the parent, the group; and a cap that is left out, because
-    no change can take one away.
+    called the limit order that it has become; the account, the parent, the group.
     """
     old = order.terms
     is_limit_now = old.to_limit and order.price is not None and terms.type is OrderType.LIMIT and not terms.peg
@@ -155,8 +154,6 @@ def changes_of(placed: DeskOrder, order: Order, fields: Mapping[str, Any], terms
         raise RequestFailed(329, "Order modify failed. Cannot change to the new order type.")
     for name, what in _fixed(placed.fields, fields, order):
         raise RequestFailed(105, f"Order being modified does not match original order. {name}: {what}")
-    if old.peg and old.limit_price is not None and terms.limit_price is None:
-        raise RequestFailed(105, "Order being modified does not match original order. lmtPrice: the cap cannot go")
     return Changes(
         quantity=terms.quantity,
         limit_price=_price_at_rest(placed.fields, order, terms) if old.to_limit else terms.limit_price,
@@ -172,6 +169,7 @@ def changes_of(placed: DeskOrder, order: Order, fields: Mapping[str, Any], terms
         min_quantity=terms.min_quantity or _NONE,
         all_or_none=terms.all_or_none,
         peg_offset=terms.peg_offset if terms.peg else None,
+        uncap=bool(terms.peg) and terms.limit_price is None,
     )
 
 
