@@ -303,6 +303,34 @@ def test_the_firm_of_an_ouch_order_is_its_account(exsim, engine, book):
     assert [order["account"] for order in orders] == ["SIM", "ABCD"]
 
 
+def test_policies_meet_ouch_clients_and_their_sessions_can_be_ended(engine, book):
+    endpoint = engine.create_endpoint("ouch", protocol="ouch42")
+    scope = {"endpoint": "ouch", "session": "ouch|USER"}
+    engine.add_policy("twice", [{"match": {"type": "ack"}, "action": {"do": "duplicate"}}], scope=scope)
+    with pytest.raises(ExsimError) as caught:
+        engine.add_policy("x", [{"match": {"type": "now"}, "action": {"do": "demand_resend"}}], scope=scope)
+    assert (caught.value.code, caught.value.field) == ("invalid-argument", "rules[0].actions[0].do")
+
+    async def trade():
+        session = await connect_async(("127.0.0.1", endpoint.port), "user", "secret", "")
+        session.send_unseq_data(enter("T1", 90000))
+        names = []
+        while len(names) < 3:
+            names.append(Codec("4.2").read_response((await session.receive_msg()).data).name)
+        await asyncio.get_running_loop().run_in_executor(None, lambda: engine_closes(endpoint))
+        while not session.is_closed():
+            await asyncio.sleep(0.001)
+        return names
+
+    assert in_a_thread(trade) == ["SystemEvent", "Accepted", "Accepted"]
+    (policy,) = engine.list_policies()
+    assert policy["rules"][0]["fired"] == 1
+
+
+def engine_closes(endpoint):
+    endpoint.accept_session("s1").close("logout")
+
+
 @pytest.mark.exsim(managed=True)
 def test_an_ouch_order_is_taken_and_answered_by_hand(engine, book):
     endpoint = engine.create_endpoint("ouch", protocol="ouch42")

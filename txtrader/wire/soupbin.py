@@ -361,7 +361,7 @@ class ServerSession(_Session):
         if self.has_more and not self.is_held and stream is not None and self.next_number >= stream.first_number:
             data, self.next_number = stream.packets(self.next_number, _AT_ONCE)
             self._out.append(data)
-            if stream.is_ended and self.next_number == stream.next_number:
+            if stream.is_ended and self.next_number >= stream.next_number:
                 self._queue(b"Z")
                 self._end()
         return super().data_to_send()

@@ -106,10 +106,10 @@ class DelayedPump(Pump):
                 cast(Any, self.transport).resumeProducing()
         super().dataReceived(thing)
 
-    def pause(self) -> None:
+    def pause(self, *, keeps_time: bool = False) -> None:
         """Deliver no events and read no more until `resume`."""
         self._is_held = True
-        super().pause()
+        super().pause(keeps_time=keeps_time)
 
     def resume(self) -> None:
         """Deliver events again, as soon as nothing else stands in the way."""

@@ -183,6 +183,7 @@ class Link:
         if after_messages is None and after_bytes is None and not mid_message:
             self.end(how)
             return
+        self.connection.pump.push()  # what was said before is not among what is counted
         bent = self.bent
         bent.how = how
         bent.is_cut_in_the_middle = mid_message
@@ -206,12 +207,12 @@ class Link:
     def half_open(self) -> None:
         """Say and hear nothing any more, as a peer that has vanished."""
         self.bent.is_mute = True
-        self.connection.pump.pause()
+        self.connection.pump.pause(keeps_time=True)
 
     def freeze(self, seconds: float) -> None:
         """Read nothing, for a while or for ever (0)."""
         self.bent  # noqa: B018  it hears when the connection is gone
-        self.connection.pump.pause()
+        self.connection.pump.pause(keeps_time=True)
         self.thaw_no_more()
         if seconds:
             self._thaw = self.clock.callLater(seconds, self.connection.pump.resume)
