@@ -1,4 +1,4 @@
-"""The CQG adapter's link: encryption, redirects, the budget of logons, limits, silence, what is asked at a restore."""
+"""The CQG adapter's link: redirects, the budget of logons, limits, silence, what is asked at a restore."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from cqg_run import on_cqg
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
-from tests.net.certificates import make_certificate
 from txtrader.adapters.cqg_address import redirected
 from txtrader.adapters.cqg_budget import LogonBudget
 from txtrader.errors import Throttled
@@ -20,7 +19,6 @@ from txtrader.exsim.endpoints.cqg.limits import CqgLimits
 from txtrader.gateway.adapter import LinkState, LinkStatus
 from txtrader.model.market import BarPeriod, BarQuery
 from txtrader.net.dial import Backoff
-from txtrader.net.tls import server_context
 from txtrader.wire.cqg.words import LogonCode, RestoreCode
 
 DAY = 86_400_000_000_000
@@ -28,55 +26,6 @@ DAY = 86_400_000_000_000
 
 def changed(**fields):
     return lambda options: msgspec.structs.replace(options, **fields)
-
-
-# -- encryption
-
-
-async def _over_tls(tmp_path, **options) -> CqgHarness:
-    make_certificate(tmp_path)
-    harness = CqgHarness(reactor, tls=server_context(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")))
-    harness.options = msgspec.structs.replace(harness.options, is_tls=True, **options)
-    await harness.set_up()
-    return harness
-
-
-@pytest_twisted.ensureDeferred
-async def test_an_encrypted_link_to_a_server_that_is_trusted_stands(tmp_path):
-    harness = await _over_tls(tmp_path, ca_file=str(tmp_path / "cert.pem"))
-    try:
-        harness.adapter.start()
-        await harness.sink.until_state(LinkState.CONNECTED)
-        (ibm,) = await harness.adapter.resolve(query("IBM"))
-        assert ibm.symbol == "IBM"
-    finally:
-        await harness.tear_down()
-
-
-@pytest_twisted.ensureDeferred
-async def test_no_password_goes_to_a_server_that_is_not_trusted(tmp_path):
-    harness = await _over_tls(tmp_path)
-    try:
-        harness.adapter.start()
-        status = await harness.sink.until_state(LinkState.DISCONNECTED)
-        assert "certificate" in status.reason
-        assert harness.endpoint.sessions == 0
-        assert harness.adapter.status().state is not LinkState.CONNECTED
-    finally:
-        await harness.tear_down()
-
-
-@pytest_twisted.ensureDeferred
-async def test_an_open_server_is_never_taken_for_an_encrypted_one():
-    harness = CqgHarness(reactor)
-    harness.options = msgspec.structs.replace(harness.options, is_tls=True, handshake=0.2)
-    await harness.set_up()
-    try:
-        harness.adapter.start()
-        await harness.sink.until_state(LinkState.DISCONNECTED)
-        assert harness.endpoint.sessions == 0
-    finally:
-        await harness.tear_down()
 
 
 # -- redirects

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from exsim_venue import ACME, Stage
+from exsim_venue import ACME, B, Stage
 
-from txtrader.exsim.records import Changes
+from txtrader.exsim.records import Changes, SelfTrade
 from txtrader.model.order import OrderStatus, OrderType, TimeInForce
 
 D = Decimal
@@ -139,3 +139,13 @@ def test_parked_pegs_survive_a_restart(tmp_path):
     again = Stage(state_path=str(tmp_path / "venue"), half_ticks=True)
     back = again.venue.order(order.id)
     assert back.is_open and back.limit_price == order.limit_price == D("100.00")
+
+
+def test_a_peg_that_comes_when_there_was_none_for_a_while_moves_with_the_turn_that_brought_it():
+    stage = quoted(bid="99.61", ask="99.69", self_trade=SelfTrade.OLDEST)
+    former = stage.buy(1, type=OrderType.LIMIT, peg="primary")
+    assert stage.venue.cancel("a", former.id) is None
+    own = stage.buy(18, "99.64", account=B)
+    order = stage.sell(5, type=OrderType.LIMIT, peg="market", peg_offset=D("-0.02"))
+    assert own.status is OrderStatus.CANCELED, "its own account's bid went, and the best is what it was long before"
+    assert (order.limit_price, order.average_price) == (D("99.59"), D("99.61"))

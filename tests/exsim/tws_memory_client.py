@@ -96,9 +96,7 @@ class MemoryClient:
         self.transport = Wire(self)
         self.is_lost = False
         self._buffer = FrameBuffer()
-        pump = world.endpoint.build(None)
-        assert pump is not None
-        self.pump = pump
+        self.pump = pump = world.endpoint.build()
         pump.makeConnection(self.transport)
         self.greeting: bytes | None = None
         if not greets:

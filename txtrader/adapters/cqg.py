@@ -15,9 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -41,7 +39,7 @@ from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.market import Bar, BarQuery, TickPage, TickQuery
 from txtrader.model.order import Order, OrderRequest
-from txtrader.net.dial import Dialer
+from txtrader.net.dial import Dialer, client_endpoint
 from txtrader.net.pacing import Priority
 from txtrader.net.tls import client_options, tls_fault
 from txtrader.net.websocket import WebSocketPump
@@ -223,15 +221,8 @@ class CqgAdapter:
     def _endpoint(self) -> IStreamClientEndpoint:
         options = self._options_now()
         self._link.tell(LinkState.CONNECTING, f"dialling {options.host}:{options.port}")
-        plain: IStreamClientEndpoint
-        if isIPAddress(options.host):
-            plain = TCP4ClientEndpoint(self._reactor, options.host, options.port)
-        else:
-            plain = HostnameEndpoint(self._reactor, options.host, options.port)
-        if not options.is_tls:
-            return plain
-        wrapped: IStreamClientEndpoint = wrapClientTLS(client_options(options.host, options.ca_file), plain)
-        return wrapped
+        tls = client_options(options.host, options.ca_file) if options.is_tls else None
+        return client_endpoint(self._reactor, options.host, options.port, tls=tls)
 
     def _options_now(self) -> CqgOptions:
         """Return the options with the address that CQG sent us on to, if it did."""

@@ -15,9 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -36,7 +34,7 @@ from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.market import Bar, BarQuery, TickPage, TickQuery
 from txtrader.model.order import Order, OrderRequest
-from txtrader.net.dial import Dialer
+from txtrader.net.dial import Dialer, client_endpoint
 from txtrader.net.fix_store import FileStore, file_name_of
 from txtrader.net.tls import client_options, tls_fault
 from txtrader.wire.fix.message import Message
@@ -184,14 +182,8 @@ class FixAdapter:
     def _endpoint(self) -> IStreamClientEndpoint:
         options = self._options
         self._link.tell(LinkState.CONNECTING, f"dialling {options.host}:{options.port}")
-        endpoint: IStreamClientEndpoint
-        if isIPAddress(options.host):
-            endpoint = TCP4ClientEndpoint(self._reactor, options.host, options.port)
-        else:
-            endpoint = HostnameEndpoint(self._reactor, options.host, options.port)
-        if not options.is_tls:
-            return endpoint
-        return wrapClientTLS(client_options(options.host, options.ca_file), endpoint)
+        tls = client_options(options.host, options.ca_file) if options.is_tls else None
+        return client_endpoint(self._reactor, options.host, options.port, tls=tls)
 
     def _begin_day(self) -> None:
         """Begin with number 1 where the broker's day has begun since the last message."""

@@ -17,9 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
-from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -45,7 +43,7 @@ from txtrader.gateway.tasks import returns_deferred
 from txtrader.model.instrument import Instrument, InstrumentQuery
 from txtrader.model.market import Bar, BarQuery, TickPage, TickQuery
 from txtrader.model.order import Order, OrderRequest
-from txtrader.net.dial import Dialer
+from txtrader.net.dial import Dialer, client_endpoint
 from txtrader.net.pacing import Priority
 from txtrader.net.pump import Pump
 from txtrader.twsapi.codes import CodeClass, Codes
@@ -200,9 +198,7 @@ class TwsAdapter:
 
     def _endpoint(self) -> IStreamClientEndpoint:
         self._link.tell(LinkState.CONNECTING, f"dialling {self._options.host}:{self._options.port}")
-        if isIPAddress(self._options.host):
-            return TCP4ClientEndpoint(self._reactor, self._options.host, self._options.port)
-        return HostnameEndpoint(self._reactor, self._options.host, self._options.port)
+        return client_endpoint(self._reactor, self._options.host, self._options.port)
 
     def _build(self) -> Pump:
         options = self._options

@@ -46,6 +46,7 @@ class Pegs:
     def add(self, order: Order) -> None:
         """Take in an order that is to follow."""
         self._orders[order.number] = order
+        self.unsettle()  # nobody looked at the references while there was nobody to move
 
     def discard(self, order: Order) -> None:
         """Let an order go; one that is not there is no error."""
@@ -60,9 +61,10 @@ class Pegs:
         references = self._references()
         if references == self._settled:
             return []
-        self._settled = references
-        due = [order for order in self._orders.values() if order.held in _FREE and self._is_due(order, references)]
-        return sorted(due, key=lambda order: (order.level is None, order.place, order.number))
+        due = [order for order in self._orders.values() if self._is_due(order, references)]
+        free = [order for order in due if order.held in _FREE]
+        self._settled = references if len(free) == len(due) else None
+        return sorted(free, key=lambda order: (order.level is None, order.place, order.number))
 
     def _is_due(self, order: Order, references: _References) -> bool:
         return self._target(order, references) != (order.price if order.level is not None else None)

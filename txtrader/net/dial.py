@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["Backoff", "Dialer"]
+__all__ = ["Backoff", "Dialer", "client_endpoint"]
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,16 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True):
         """Return the wait after so many attempts without success, 1 or more."""
         full = min(self.maximum, self.minimum * 2.0 ** min(failures - 1, 32))
         return full * (1.0 - self.jitter * random.random())
+
+
+def client_endpoint(reactor: Any, host: str, port: int, *, tls: Any = None) -> IStreamClientEndpoint:
+    """Return where to dial: an address as it is, a name by its lookup; encrypted with `tls`, see `client_options`."""
+    kind = TCP4ClientEndpoint if isIPAddress(host) else HostnameEndpoint
+    plain: IStreamClientEndpoint = kind(reactor, host, port)
+    if tls is None:
+        return plain
+    wrapped: IStreamClientEndpoint = wrapClientTLS(tls, plain)
+    return wrapped
 
 
 class _Factory(Factory):

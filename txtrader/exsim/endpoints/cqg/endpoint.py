@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.logger import Logger
 
 from txtrader.exsim.endpoints.cqg.connection import CqgConnection
@@ -17,6 +17,7 @@ from txtrader.exsim.endpoints.cqg.options import CqgOptions
 from txtrader.exsim.endpoints.cqg.order_desk import OrderDesk, order_to_state
 from txtrader.exsim.endpoints.cqg.policy_face import CqgFace
 from txtrader.exsim.endpoints.cqg.user_session import UserSession
+from txtrader.exsim.endpoints.listening import Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.venue import Venue
@@ -77,9 +78,8 @@ class CqgEndpoint(FaultControls):
         self._by_token: dict[str, UserSession] = {}
         self._expiries: dict[str, IDelayedCall] = {}
         self._users = 0
-        self._port_number = port
-        self._interface = interface
-        self._port: IListeningPort | None = None
+        listener = WebSocketListener(self._build, reactor, handshake_delay=self.options.handshake_delay)
+        self.listening = Listening(reactor, listener, number=port, interface=interface, tls=self.options.tls)
         self._is_refusing = False
 
     # -- life
@@ -88,7 +88,7 @@ class CqgEndpoint(FaultControls):
         """Listen; answers the port number."""
         self.venue.policies.attach(self.face)
         self.venue.add_observer(self.desk)
-        return maybeDeferred(self._listen)
+        return maybeDeferred(self.listening.open)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
@@ -99,32 +99,17 @@ class CqgEndpoint(FaultControls):
             connection.drop()
         for session in list(self._by_token.values()):
             self.end_session(session)
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        return port.stopListening() or succeed(None)
+        return self.listening.close()
 
     @property
     def port(self) -> int:
         """The port number, known once started."""
-        return self._port_number
+        return self.listening.number
 
     @property
     def url(self) -> str:
         """Where clients connect to."""
-        return f"{'ws' if self.options.tls is None else 'wss'}://{self._interface}:{self._port_number}/"
-
-    def _listen(self) -> int:
-        listener = WebSocketListener(self._build, self.reactor, handshake_delay=self.options.handshake_delay)
-        if self.options.tls is None:
-            self._port = self.reactor.listenTCP(self._port_number, listener, interface=self._interface)
-        else:
-            self._port = self.reactor.listenSSL(
-                self._port_number, listener, self.options.tls, interface=self._interface
-            )
-        assert self._port is not None
-        self._port_number = getattr(self._port.getHost(), "port", self._port_number)
-        return self._port_number
+        return f"{'ws' if self.options.tls is None else 'wss'}://{self.listening.interface}:{self.listening.number}/"
 
     def _build(self, addr: IAddress | None) -> WebSocketPump | None:
         if self._is_refusing:
@@ -202,7 +187,7 @@ class CqgEndpoint(FaultControls):
         """A session has lost its last connection: it waits for a restore, or ends."""
         if session.token not in self._by_token:
             return
-        if not session.can_restore or self._port is None:
+        if not session.can_restore or not self.listening.is_open:
             self.end_session(session)
             return
         old = self._expiries.pop(session.token, None)

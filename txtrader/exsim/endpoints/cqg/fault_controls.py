@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from txtrader.exsim.endpoints.message_faults import Delay, Duplicate, Faults, Reorder, Rule
+from twisted.internet.defer import Deferred, succeed
+
+from txtrader.exsim.endpoints.fault_controls import EndpointFaults
 from txtrader.exsim.records import Fill
 from txtrader.wire.cqg.words import LogoffReason, LogonCode, MessageType, RestoreCode
 from txtrader.wire.cqg.words import TransactionStatus as Step
@@ -21,13 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["FaultControls"]
 
 
-class FaultControls:
-    """The controls; `CqgEndpoint` has them all.  Each says what it does to whom, and nothing else changes."""
+class FaultControls(EndpointFaults):
+    """The controls; `CqgEndpoint` has them all.  Each says what it does to whom, and nothing else changes.
+
+    The name that a rule goes by is the field of ServerMsg (`information_reports`); of orders it may go on with the
+    step of the last transaction (`order_statuses.FILL`), `order_statuses` alone means all of them.
+    """
 
     venue: Venue
-    reactor: Any
     names: ListingNames
-    faults: Faults
     connections: list[CqgConnection]
     logon_failures: deque[tuple[LogonCode, str, str]]
     restore_failures: deque[tuple[RestoreCode, str]]
@@ -37,26 +41,17 @@ class FaultControls:
     most_level: int | None
     pong_delay: float
     _is_refusing: bool
+    _order_messages = frozenset({"order_statuses"})
 
     # -- connections
 
-    def drop_connections(self) -> int:
-        """Cut all connections at once; return how many."""
-        connections = list(self.connections)
-        for connection in connections:
-            connection.drop()
-        return len(connections)
-
-    def drop_after(self, messages: int | None) -> None:
-        """Cut the connection on which the last of so many further messages is sent; None takes it back."""
-        self.faults.count_down(messages)
-
-    def refuse(self, is_refusing: bool = True) -> None:
-        """Take no new connections, or take them again."""
+    def refuse(self, is_refusing: bool = True) -> Deferred[None]:
+        """Cut new connections at once, or take them again; the port stays open, as that of a balancer does."""
         self._is_refusing = is_refusing
+        return succeed(None)
 
     def refuse_for(self, seconds: float) -> None:
-        """Take no new connections for a while."""
+        """Cut new connections for a while."""
         self.refuse()
         self.reactor.callLater(seconds, self.refuse, False)
 
@@ -168,34 +163,10 @@ class FaultControls:
 
     # -- messages
 
-    def withhold(self, *names: str, count: int | None = None) -> Rule:
-        """Do not send messages whose first part has one of these names: `count` of them or all.
-
-        A name is the field of ServerMsg (`information_reports`); of orders it may go on with the step of the last
-        transaction (`order_statuses.FILL`), `order_statuses` alone means all of them.
-        """
-        return self.faults.add(Rule(self.faults, _names(names), count, None))
-
-    def delay(self, seconds: float, *names: str, count: int | None = None) -> Rule:
-        """Send messages of these names later; without names those about orders."""
-        return self.faults.add(Delay(self.faults, _names(names), count, None, seconds=seconds))
-
-    def duplicate(self, *names: str, count: int | None = None) -> Rule:
-        """Send messages of these names twice; without names those about orders."""
-        return self.faults.add(Duplicate(self.faults, _names(names), count, None))
-
-    def reorder(self, *names: str, count: int | None = None) -> Rule:
-        """Swap each two messages of these names; without names those about orders."""
-        return self.faults.add(Reorder(self.faults, _names(names), count, None))
-
     def send_raw(self, data: bytes) -> None:
         """Send every client a WebSocket message of these bytes, wrong on purpose."""
         for connection in self._logged_on():
             connection.send_raw(data)
-
-    def end_message_faults(self) -> None:
-        """Take every rule out; delayed messages are lost, messages held back for a swap as well."""
-        self.faults.clear()
 
     # -- what the venue decides
 
@@ -216,9 +187,8 @@ class FaultControls:
         """Forget a session."""
         raise NotImplementedError
 
-
-def _names(names: Iterable[str]) -> frozenset[str]:
-    found = set(names) or {"order_statuses"}
-    if "order_statuses" in found:
-        found.update(f"order_statuses.{step.name}" for step in Step)
-    return frozenset(found)
+    def _meant(self, names: Sequence[str]) -> frozenset[str]:
+        found = super()._meant(names)
+        if "order_statuses" in found:
+            found |= {f"order_statuses.{step.name}" for step in Step}
+        return found

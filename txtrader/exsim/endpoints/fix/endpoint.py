@@ -8,15 +8,14 @@ from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IAddress, IListeningPort
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.exsim.endpoints.delayed_pump import DelayedPump, Latencies
 from txtrader.exsim.endpoints.fix.fault_controls import FaultControls
 from txtrader.exsim.endpoints.fix.owners import owner_of
+from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.latency import AT_ONCE, Latency
@@ -217,16 +216,6 @@ class FixConnection:
             self.endpoint.application.lost(self)
 
 
-class _Clients(Factory):
-    noisy = False
-
-    def __init__(self, endpoint: FixEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def buildProtocol(self, addr: IAddress | None) -> Pump | None:
-        return self._endpoint.build()
-
-
 class Sent:
     """What an endpoint sends, for rules that go by the name."""
 
@@ -272,9 +261,7 @@ class FixEndpoint(FaultControls):
         self.overseer: Overseer | None = None
         self.make_session: Callable[..., FixSession] = FixSession
         self._stores: dict[Identity, Store] = {}
-        self._port_number = port
-        self._interface = interface
-        self._port: IListeningPort | None = None
+        self.listening = Listening(reactor, Clients(self.build), number=port, interface=interface, tls=self.options.tls)
 
     def under_policies_of(self, book: PolicyBook, face: Face) -> None:
         """Let a venue's policies act on what is said here, while this endpoint is started; once, before that."""
@@ -284,7 +271,7 @@ class FixEndpoint(FaultControls):
         """Listen; answers the port number."""
         if self._book is not None:
             self._book[0].attach(self._book[1])
-        return maybeDeferred(self._listen)
+        return maybeDeferred(self.listening.open)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
@@ -296,29 +283,12 @@ class FixEndpoint(FaultControls):
         for store in self._stores.values():
             if isinstance(store, FileStore):
                 store.close()
-        return self._unlisten()
-
-    def _unlisten(self) -> Deferred[None]:
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        return port.stopListening() or succeed(None)
+        return self.listening.close()
 
     @property
     def port(self) -> int:
         """The port number, known once started."""
-        return self._port_number
-
-    def _listen(self) -> int:
-        if self._port is None:
-            where, tls = {"interface": self._interface}, self.options.tls
-            if tls is None:
-                self._port = self.reactor.listenTCP(self._port_number, _Clients(self), **where)
-            else:
-                self._port = self.reactor.listenSSL(self._port_number, _Clients(self), tls, **where)
-            assert self._port is not None
-            self._port_number = getattr(self._port.getHost(), "port", self._port_number)
-        return self._port_number
+        return self.listening.number
 
     # -- clients
 

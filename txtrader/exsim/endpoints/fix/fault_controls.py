@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import Deferred, succeed
-
-from txtrader.exsim.endpoints.message_faults import Delay, Duplicate, Faults, Reorder, Rule
+from txtrader.exsim.endpoints.fault_controls import EndpointFaults
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.fix.endpoint import FixConnection
@@ -16,68 +13,25 @@ if TYPE_CHECKING:
 __all__ = ["FaultControls"]
 
 
-class FaultControls:
+class FaultControls(EndpointFaults):
     """The controls; `FixEndpoint` has them all.  Each says what it does to whom, and nothing else changes.
 
     Rules go by message type (`8`, `W` ...) of what the application sends; the session's own messages pass.
     """
 
-    reactor: Any
-    faults: Faults
     connections: list[FixConnection]
     by_identity: dict[Identity, FixConnection]
     is_silent: bool
     garbled: int
-
-    def _listen(self) -> int:
-        raise NotImplementedError
-
-    def _unlisten(self) -> Deferred[None]:
-        raise NotImplementedError
+    _order_messages = frozenset({"8"})
 
     # -- connections
-
-    def drop_connections(self) -> int:
-        """Cut every connection at once; return how many."""
-        doomed = list(self.connections)
-        for connection in doomed:
-            connection.drop()
-        return len(doomed)
-
-    def refuse(self, is_refusing: bool = True) -> Deferred[None]:
-        """Close the port, so that connecting is refused; False opens the same number again.  Fires when it is so."""
-        if is_refusing:
-            return self._unlisten()
-        self._listen()
-        return succeed(None)
 
     def go_silent(self, is_silent: bool = True) -> None:
         """Say nothing and hear nothing any more, as a peer that vanished; False ends it."""
         self.is_silent = is_silent
         for connection in list(self.connections):
             (connection.pump.pause if is_silent else connection.pump.resume)()
-
-    def drop_after(self, messages: int | None) -> None:
-        """Cut the connection on which the last of so many further messages is sent; None takes it back."""
-        self.faults.count_down(messages)
-
-    # -- messages
-
-    def withhold(self, *types: str, count: int | None = None) -> Rule:
-        """Send no messages of some types (`count` of them, or all until `remove`); they take no number."""
-        return self.faults.add(Rule(self.faults, frozenset(types), count, None))
-
-    def delay(self, seconds: float, *types: str, count: int | None = None) -> Rule:
-        """Send messages later, in their order; without types the execution reports."""
-        return self.faults.add(Delay(self.faults, _types(types), count, None, seconds=seconds))
-
-    def duplicate(self, *types: str, count: int | None = None) -> Rule:
-        """Send messages twice, each time under a number of its own; without types the execution reports."""
-        return self.faults.add(Duplicate(self.faults, _types(types), count, None))
-
-    def reorder(self, *types: str, count: int | None = None) -> Rule:
-        """Swap each pair of messages; without types the execution reports."""
-        return self.faults.add(Reorder(self.faults, _types(types), count, None))
 
     # -- numbers and frames
 
@@ -102,7 +56,3 @@ class FaultControls:
             for _ in range(times):
                 connection.session.ask_again(begin)
             connection.pump.flush()
-
-
-def _types(types: Iterable[str]) -> frozenset[str]:
-    return frozenset(types) or frozenset({"8"})

@@ -6,12 +6,12 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.ouch.fault_controls import FaultControls
 from txtrader.exsim.endpoints.ouch.faulty_session import FaultySession
@@ -145,16 +145,6 @@ class OuchConnection:
         self.endpoint.lost(self)
 
 
-class _Clients(Factory):
-    noisy = False
-
-    def __init__(self, endpoint: OuchEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def buildProtocol(self, addr: IAddress | None) -> Pump | None:
-        return self._endpoint.build()
-
-
 class OuchEndpoint(FaultControls):
     """Order entry for any number of users on one port, in one version.
 
@@ -195,9 +185,7 @@ class OuchEndpoint(FaultControls):
         self._days = 0
         self._first_second = 0
         self._roll_timer: IDelayedCall | None = None
-        self._port_number = port
-        self._interface = interface
-        self._port: IListeningPort | None = None
+        self.listening = Listening(reactor, Clients(self.build), number=port, interface=interface)
 
     # -- life
 
@@ -207,7 +195,7 @@ class OuchEndpoint(FaultControls):
 
     def _start(self) -> int:
         self.venue.policies.attach(self.face)
-        number = self._listen()
+        number = self.listening.open()
         self._first_second = self.venue.now_ns() // SECOND
         self._name_session()
         self.venue.add_observer(self.reports)
@@ -226,24 +214,12 @@ class OuchEndpoint(FaultControls):
             self._roll_timer.cancel()
         for connection in list(self.connections):
             connection.drop()
-        return self._unlisten()
-
-    def _unlisten(self) -> Deferred[None]:
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        return port.stopListening() or succeed(None)
+        return self.listening.close()
 
     @property
     def port(self) -> int:
         """The port number, known once started."""
-        return self._port_number
-
-    def _listen(self) -> int:
-        if self._port is None:
-            self._port = self.reactor.listenTCP(self._port_number, _Clients(self), interface=self._interface)
-            self._port_number = getattr(self._port.getHost(), "port", self._port_number)
-        return self._port_number
+        return self.listening.number
 
     # -- the trading day
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-
-from twisted.internet.defer import Deferred, succeed
+from typing import TYPE_CHECKING
 
 from txtrader.dialects.ouch import price_to_wire
-from txtrader.exsim.endpoints.message_faults import Delay, Duplicate, Faults, Reorder, Rule
+from txtrader.exsim.endpoints.fault_controls import EndpointFaults
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.ouch.endpoint import OuchConnection
@@ -18,68 +16,25 @@ if TYPE_CHECKING:
 __all__ = ["FaultControls"]
 
 
-class FaultControls:
+class FaultControls(EndpointFaults):
     """The controls; `OuchEndpoint` has them all.  Each says what it does to whom, and nothing else changes.
 
     Rules go by the name of what the venue says (`Accepted`, `Executed` ...); without names by `Executed`.
     """
 
-    reactor: Any
-    faults: Faults
     connections: list[OuchConnection]
     is_silent: bool
     trading: Trading
     reports: Reports
-
-    def _listen(self) -> int:
-        raise NotImplementedError
-
-    def _unlisten(self) -> Deferred[None]:
-        raise NotImplementedError
+    _order_messages = frozenset({"Executed"})
 
     # -- connections
-
-    def drop_connections(self) -> int:
-        """Cut every connection at once; return how many."""
-        doomed = list(self.connections)
-        for connection in doomed:
-            connection.drop()
-        return len(doomed)
-
-    def refuse(self, is_refusing: bool = True) -> Deferred[None]:
-        """Close the port, so that connecting is refused; False opens the same number again.  Fires when it is so."""
-        if is_refusing:
-            return self._unlisten()
-        self._listen()
-        return succeed(None)
 
     def go_silent(self, is_silent: bool = True) -> None:
         """Say nothing and hear nothing any more, no heartbeat either, as a peer that vanished; False ends it."""
         self.is_silent = is_silent
         for connection in list(self.connections):
             connection.be_silent(is_silent)
-
-    def drop_after(self, messages: int | None) -> None:
-        """Cut the connection on which the last of so many further messages is sent; None takes it back."""
-        self.faults.count_down(messages)
-
-    # -- messages
-
-    def withhold(self, *names: str, count: int | None = None) -> Rule:
-        """Never say messages of some names (`count` of them, or all until `remove`); they take no number."""
-        return self.faults.add(Rule(self.faults, frozenset(names), count, None))
-
-    def delay(self, seconds: float, *names: str, count: int | None = None) -> Rule:
-        """Say messages later, in their order."""
-        return self.faults.add(Delay(self.faults, _names(names), count, None, seconds=seconds))
-
-    def duplicate(self, *names: str, count: int | None = None) -> Rule:
-        """Say messages twice, each time under a number of its own."""
-        return self.faults.add(Duplicate(self.faults, _names(names), count, None))
-
-    def reorder(self, *names: str, count: int | None = None) -> Rule:
-        """Swap each pair of messages."""
-        return self.faults.add(Reorder(self.faults, _names(names), count, None))
 
     # -- what an exchange does for reasons of its own
 
@@ -94,7 +49,3 @@ class FaultControls:
     def refer(self, price: Decimal, kind: str = "I", count: int = 1) -> None:
         """Tell the next executions with a reference price (4.2 alone has a message for it)."""
         self.reports.refer(price_to_wire(price), kind, count)
-
-
-def _names(names: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(names) or frozenset({"Executed"})

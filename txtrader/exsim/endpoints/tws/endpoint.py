@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IAddress, IListeningPort
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
+from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.endpoints.tws.connection import TwsConnection
@@ -34,16 +33,6 @@ FARM_NOTICES = (
     (2106, "HMDS data farm connection is OK:ushmds"),
     (2158, "Sec-def data farm connection is OK:secdefil"),
 )
-
-
-class _Clients(Factory):
-    noisy = False
-
-    def __init__(self, endpoint: TwsEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def buildProtocol(self, addr: IAddress | None) -> Pump | None:
-        return self._endpoint.build(addr)
 
 
 class TwsEndpoint(FaultControls):
@@ -85,10 +74,7 @@ class TwsEndpoint(FaultControls):
         self.is_silent = False
         self.is_deaf = False
         self.overseer: Overseer | None = None
-        self._port_number = port
-        self._interface = interface
-        self._port: IListeningPort | None = None
-        self._is_refusing = False
+        self.listening = Listening(reactor, Clients(self.build), number=port, interface=interface)
 
     # -- life
 
@@ -96,7 +82,7 @@ class TwsEndpoint(FaultControls):
         """Listen; answers the port number."""
         self.venue.policies.attach(self.face)
         self.venue.add_observer(self.desk)
-        return maybeDeferred(self._listen)
+        return maybeDeferred(self.listening.open)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
@@ -105,24 +91,12 @@ class TwsEndpoint(FaultControls):
         self.faults.clear()
         for connection in list(self.connections):
             connection.drop()
-        return self._unlisten()
+        return self.listening.close()
 
     @property
     def port(self) -> int:
         """The port number, known once started."""
-        return self._port_number
-
-    def _listen(self) -> int:
-        if self._port is None:
-            self._port = self.reactor.listenTCP(self._port_number, _Clients(self), interface=self._interface)
-            self._port_number = getattr(self._port.getHost(), "port", self._port_number)
-        return self._port_number
-
-    def _unlisten(self) -> Deferred[None]:
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        return port.stopListening() or succeed(None)
+        return self.listening.number
 
     # -- clients
 
@@ -131,10 +105,8 @@ class TwsEndpoint(FaultControls):
         """The accounts that clients see."""
         return self.options.accounts or self.venue.accounts()
 
-    def build(self, addr: IAddress | None) -> Pump | None:
-        """Make the protocol of a new connection; `addr` is the peer's."""
-        if self._is_refusing:
-            return None
+    def build(self) -> Pump:
+        """Make the protocol of a new connection."""
         connection = TwsConnection(self)
         self.connections.append(connection)
         if self.overseer is not None:

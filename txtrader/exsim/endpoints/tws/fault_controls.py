@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
-
-from txtrader.exsim.endpoints.message_faults import Delay, Duplicate, Faults, Reorder, Rule
+from txtrader.exsim.endpoints.fault_controls import EndpointFaults
+from txtrader.exsim.endpoints.message_faults import Delay, Duplicate, Reorder, Rule
 from txtrader.exsim.records import Fill
 
 if TYPE_CHECKING:
@@ -38,19 +36,20 @@ NOTICES: dict[int, str] = {
 }
 
 
-class FaultControls:
-    """The controls; `TwsEndpoint` has them all.  Each says what it does to whom, and nothing else changes."""
+class FaultControls(EndpointFaults):
+    """The controls; `TwsEndpoint` has them all.  Each says what it does to whom, and nothing else changes.
+
+    With a `client_id` a rule is for what that client is sent.
+    """
 
     venue: Venue
-    reactor: Any
     desk: OrderDesk
-    faults: Faults
     connections: list[TwsConnection]
     by_client: dict[int, TwsConnection]
     bulletins: list[tuple[int, str, str]]
     is_silent: bool
     is_deaf: bool
-    _is_refusing: bool
+    _order_messages = ORDER_MESSAGES
 
     # -- connections
 
@@ -60,19 +59,6 @@ class FaultControls:
         for connection in doomed:
             connection.drop()
         return len(doomed)
-
-    def refuse(self, is_refusing: bool = True) -> None:
-        """Close the port, so that connecting is refused; False opens it again, the same number."""
-        self._is_refusing = is_refusing
-        if is_refusing:
-            self._unlisten()
-        else:
-            self._listen()
-
-    def refuse_for(self, seconds: float) -> None:
-        """Close the port for a while."""
-        self.refuse()
-        self.reactor.callLater(seconds, self._open_again)
 
     def restart(self, *, next_valid_id: int | None = None, down_for: float = 0.0) -> None:
         """Restart as TWS does each day: everyone is dropped, orders that were never transmitted are gone.
@@ -92,10 +78,6 @@ class FaultControls:
         """
         self.is_silent = is_silent
         self.is_deaf = is_silent and not hears
-
-    def drop_after(self, messages: int | None) -> None:
-        """Cut the connection on which the last of so many further messages is sent; None takes it back."""
-        self.faults.count_down(messages)
 
     # -- notices
 
@@ -123,20 +105,16 @@ class FaultControls:
     # -- messages
 
     def withhold(self, *names: str, count: int | None = None, client_id: int | None = None) -> Rule:
-        """Do not send messages of these names (`openOrderEnd`, `execDetailsEnd`, ...): `count` of them or all."""
-        return self.faults.add(Rule(self.faults, frozenset(names), count, client_id))
+        return self._rule(Rule, names, count, client_id)
 
     def delay(self, seconds: float, *names: str, count: int | None = None, client_id: int | None = None) -> Rule:
-        """Send messages of these names later; without names the order messages."""
-        return self.faults.add(Delay(self.faults, _names(names), count, client_id, seconds=seconds))
+        return self._rule(Delay, names, count, client_id, seconds=seconds)
 
     def duplicate(self, *names: str, count: int | None = None, client_id: int | None = None) -> Rule:
-        """Send messages of these names twice; without names the order messages."""
-        return self.faults.add(Duplicate(self.faults, _names(names), count, client_id))
+        return self._rule(Duplicate, names, count, client_id)
 
     def reorder(self, *names: str, count: int | None = None, client_id: int | None = None) -> Rule:
-        """Swap each two messages of these names; without names the order messages."""
-        return self.faults.add(Reorder(self.faults, _names(names), count, client_id))
+        return self._rule(Reorder, names, count, client_id)
 
     def delay_acknowledgements(self, seconds: float) -> Rule:
         """Send openOrder and orderStatus later."""
@@ -151,10 +129,6 @@ class FaultControls:
         for connection in list(self.by_client.values()):
             connection.send_raw(body)
 
-    def end_message_faults(self) -> None:
-        """Take every rule out; delayed messages are lost, messages held back for a swap as well."""
-        self.faults.clear()
-
     # -- what the venue decides
 
     def correct(self, exec_id: str, *, price: Decimal | None = None, quantity: Decimal | None = None) -> Fill:
@@ -164,19 +138,3 @@ class FaultControls:
     def bust(self, exec_id: str) -> Fill:
         """Take an execution back; its owner gets it again with the next revision and no shares."""
         return self.venue.bust(exec_id)
-
-    # -- the inside
-
-    def _open_again(self) -> None:
-        if self._is_refusing:
-            self.refuse(False)
-
-    def _listen(self) -> int:
-        raise NotImplementedError
-
-    def _unlisten(self) -> Deferred[None]:
-        raise NotImplementedError
-
-
-def _names(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(names) or ORDER_MESSAGES
