@@ -370,6 +370,12 @@ class ServerSession(_Session):
         """See `Session`."""
         return None if self._is_mute else super().next_deadline()
 
+    def next_event(self) -> Any | None:
+        """See `Session`; while a login waits for its answer, what comes behind it does as well."""
+        if self._login is not None and not self.is_logged_on:
+            return None
+        return super().next_event()
+
     def handle_timeout(self, now: float) -> None:
         """See `Session`; a client that the stream has left behind is let go as well."""
         if self._is_mute:

@@ -8,6 +8,7 @@ The queue is replaced when the first such fault is asked for, so that a connecti
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -76,7 +77,8 @@ class BentOutbound:
         if is_last:
             self.messages_left = self.bytes_left = None
             self._hand_over()
-            self._link.end(self.how)
+            self.is_mute = True  # what is still under way to here does not follow a message that was cut
+            self._link.cut(self.how)
 
     def _send(self, data: bytes) -> None:
         if self.lag:
@@ -185,10 +187,14 @@ class Link:
             return
         self.connection.pump.push()  # what was said before is not among what is counted
         bent = self.bent
-        bent.how = how
-        bent.is_cut_in_the_middle = mid_message
-        bent.messages_left = 1 if mid_message and after_messages is None and after_bytes is None else after_messages
-        bent.bytes_left = after_bytes
+
+        def count() -> None:
+            bent.how = how
+            bent.is_cut_in_the_middle = mid_message
+            bent.messages_left = 1 if mid_message and after_messages is None and after_bytes is None else after_messages
+            bent.bytes_left = after_bytes
+
+        self.connection.pump.behind(count)
 
     def end(self, how: str) -> None:
         """End the connection after what was said: with a reset, in order, or only our direction of it."""
@@ -196,10 +202,17 @@ class Link:
         outbound = self.connection.pump.outbound
         if outbound is not None:
             outbound.flush()
+        if how == "fin":
+            self.connection.pump.close()
+        else:
+            self.connection.pump.behind(partial(self.cut, how))
+
+    def cut(self, how: str) -> None:
+        """End the connection here and now."""
         if how == "rst":
             self.connection.drop()
         elif how == "fin":
-            self.connection.pump.close()
+            self.bent.close()
         else:
             self.bent.is_mute = True
             self.face.half_close(self.connection)

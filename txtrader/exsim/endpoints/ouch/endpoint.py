@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.exsim.endpoints.delayed_pump import DelayedPump
 from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.ouch.fault_controls import FaultControls
@@ -43,7 +44,16 @@ class OuchConnection:
     def __init__(self, endpoint: OuchEndpoint) -> None:
         self.endpoint = endpoint
         self.session = FaultySession(endpoint.options.soup)
-        self.pump = Pump(self.session, endpoint.reactor, on_event=self._event, on_lost=self._lost, attach=self._attach)
+        endpoint.made += 1
+        self.pump = DelayedPump(
+            self.session,
+            endpoint.reactor,
+            on_event=self._event,
+            on_lost=self._lost,
+            name=f"{endpoint.options.seed}|latency|ouch|{endpoint.made}",
+            latencies=endpoint.options,
+            attach=self._attach,
+        )
         self.member: Member | None = None
         self._is_closing = self._is_planned = False
         if endpoint.is_silent:
@@ -72,11 +82,10 @@ class OuchConnection:
         session = self.session
         if session.is_held:
             return
-        outbound = self.pump.outbound
-        while self.pump.is_connected and outbound is not None and session.has_more:
-            if outbound.is_stalled:
+        while self.pump.is_connected and session.has_more:
+            if self.pump.is_stalled:
                 session.is_held = True
-                outbound.when_free().addCallback(self._go_on)
+                self.pump.when_free().addCallback(self._go_on)
                 break
             before = session.next_number
             self.pump.flush()
@@ -124,7 +133,7 @@ class OuchConnection:
             overseer = self.endpoint.overseer
             if overseer is None or not overseer.received(self, event.data):
                 self.endpoint.trading.received(self.member, event.data)
-        elif isinstance(event, LoginRequested):
+        elif isinstance(event, LoginRequested) and not self.session.is_over:
             self.endpoint.log_in(self, event)
         if self.session.is_over:  # refused, or logged out
             self.pump.close()
@@ -172,6 +181,7 @@ class OuchEndpoint(FaultControls):
         self.connections: list[OuchConnection] = []
         self.members: dict[str, Member] = {}
         self.sessions = 0
+        self.made = 0  # connections so far
         self.faults = Faults(reactor)
         self.policies: Door | None = None  # of the venue, while there are any
         self.face = OuchFace(self, reactor)
