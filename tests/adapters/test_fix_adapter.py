@@ -375,6 +375,18 @@ async def test_what_fix_cannot_carry_never_leaves(harness):
     assert harness.venue.live_orders(account=harness.account) == []
 
 
+@on_fix(version="5.0")
+async def test_the_last_version_has_words_for_limit_if_touched(harness):
+    assert OrderType.LIMIT_IF_TOUCHED.value in harness.adapter.capabilities.order_types
+    desk = await desk_of(harness)
+    order = desk.make(type=OrderType.LIMIT_IF_TOUCHED, limit="99", stop="98")
+    harness.adapter.submit(order)
+    told = await harness.sink.until(OrderUpdate, lambda u: u.order_ref == order.id and u.status is S.NEW)
+    (at_venue,) = harness.venue.live_orders(account=harness.account)
+    assert (at_venue.type, at_venue.stop_price) == (OrderType.LIMIT_IF_TOUCHED, Decimal("98"))
+    assert (told.limit_price, told.stop_price) == (Decimal("99"), Decimal("98"))
+
+
 @on_script(sender_sub="DESK", target_sub="FLOOR", order_fields=((528, "A"), (100, "NYSE"), (59, "1")))
 async def test_what_a_broker_wants_besides_is_in_each_message_and_order(harness):
     order = harness.order()

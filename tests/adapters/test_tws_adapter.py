@@ -6,6 +6,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from twisted.internet import reactor
 from tws_harness import TwsHarness
 
 from txtrader.adapters.tws import TwsAdapter
-from txtrader.errors import BrokerRejected, BrokerUnavailable, InvalidArgument, NotReady
+from txtrader.errors import BrokerRejected, BrokerUnavailable, ConfigError, InvalidArgument, NotReady
 from txtrader.gateway.adapter import BrokerNotice, LinkState, LinkStatus
 from txtrader.model.account import AccountValue, Position
 from txtrader.model.execution import CommissionReport, ExecType, Execution
@@ -33,6 +35,7 @@ from txtrader.model.order import (
     Side,
 )
 from txtrader.testing.sink import RecordingSink
+from txtrader.twsapi.codes import CodeClass
 from txtrader.wire.tws.ibapi_binding import load_binding
 
 SECOND = 1_000_000_000
@@ -69,6 +72,29 @@ def line_of(harness: TwsHarness, instrument: Instrument) -> Any:
 def by(order: Order, instrument: Instrument, **changes: Any) -> OrderRequest:
     terms = {"quantity": order.quantity, "limit_price": order.limit_price, **changes}
     return OrderRequest(instrument=instrument, side=order.side, type=order.type, account=order.account, **terms)
+
+
+# --- the table of codes ---
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_code_means_what_the_table_says_since_it_was_read_again(tmp_path: Path) -> None:
+    codes = tmp_path / "codes.toml"
+    table = resources.files("txtrader.twsapi").joinpath("codes.toml").read_text("utf-8")
+    codes.write_text(table)
+    async with trading(codes_file=str(codes)) as (harness, _, _):
+        assert harness.adapter.codes.classify(19999) is None
+        codes.write_text(table.replace("[classes]", '[classes]\n"19999" = "warning"'))
+        harness.adapter.reload()
+        assert harness.adapter.codes.classify(19999) is CodeClass.WARNING
+        for wrong in ("classes = 3", "farms = 3", "no = 1", "[classes]\n1 = 'what'", "[farms]\n1 = 2\n[classes]", "\\"):
+            codes.write_text(wrong)
+            with pytest.raises(ConfigError):
+                harness.adapter.reload()
+        assert harness.adapter.codes.classify(19999) is CodeClass.WARNING
+        harness.endpoint.send_notice(19999, "as the table says")
+        notice = await harness.sink.until(BrokerNotice, lambda notice: notice.broker_code == 19999)
+        assert "as the table says" in notice.message
 
 
 # --- the link ---

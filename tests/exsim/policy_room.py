@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fix_client import FixClient
-from test_fix_trading import Room, with_room
+from fix_room import Room, with_room
 
 from txtrader.exsim.policies.policy import Policy
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fix_client import FixClient
-from test_fix_trading import Room, of_every_version, with_room
+from fix_room import Room, of_every_version, with_room
 
 from txtrader.exsim.endpoints.fix.phase_words import security_status, session_status
 from txtrader.exsim.records import Phase

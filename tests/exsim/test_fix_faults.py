@@ -6,7 +6,7 @@ import time
 
 import pytest
 from fix_client import FixClient
-from test_fix_trading import Room, with_room
+from fix_room import Room, with_room
 
 from txtrader.exsim.latency import AT_ONCE, Fixed
 

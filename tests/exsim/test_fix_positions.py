@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest_twisted
-from test_fix_trading import ACCOUNT, OTHER, in_room
+from fix_room import ACCOUNT, OTHER, in_room
 
 from txtrader.exsim.records import Terms
 from txtrader.model.order import OrderType, Side

@@ -43,6 +43,7 @@ async def test_quickfix_trades_without_a_reject_on_either_side(version):
         "accepted": ORDERS + 1,
         "filled": ORDERS,
         "canceled": 1,
+        "special": True,
         "rejects": [],
         "out": True,
     }

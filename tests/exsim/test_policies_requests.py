@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 
+from fix_room import of_every_version
 from policy_room import Room, add, kinds, rule, with_room
-from test_fix_trading import of_every_version
 
 from txtrader.exsim.records import Decision
 from txtrader.model.order import Side

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,26 @@ def test_hangup_reads_the_users_anew_and_a_bad_file_changes_nothing(daemon: Daem
         daemon.wait_line("users read anew; ended for ann", since=since)
         assert all(line.startswith(("demo.", ".")) for line in lines)  # and then the end
     assert daemon.is_running
+
+
+def test_hangup_reads_the_table_of_codes_anew(daemon: Daemon) -> None:
+    """A bad table changes nothing, the next good one is taken."""
+    codes = daemon.folder / "codes.toml"
+    table = resources.files("txtrader.twsapi").joinpath("codes.toml").read_text("utf-8")
+    codes.write_text(table)
+    daemon.start(TWS_CODES_FILE=codes)
+    daemon.wait_up()
+    since = len(daemon.lines)
+    codes.write_text("farms = 3\n")
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_line("demo: its tables stay as they are: TXTRADER_TWS_CODES_FILE", since=since)
+    codes.write_text(table)
+    since = len(daemon.lines)
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_line("users read anew", since=since)
+    with LineClient.connect(daemon) as client:
+        assert client.call("status") == "Up"
+    assert not any("stay as they are" in line for line in daemon.lines[since:])
 
 
 def test_a_mode_without_adapter_and_a_daemon_without_users_are_refused(tmp_path: Path) -> None:

@@ -214,6 +214,9 @@ class CqgAdapter:
             else:
                 over.errback(error)
 
+    def reload(self) -> None:
+        """There is no table to read anew."""
+
     def status(self) -> LinkStatus:
         """Say where the link stands now."""
         return self._link.status

@@ -175,6 +175,9 @@ class FixAdapter:
         for over in stopped:
             over.callback(None)
 
+    def reload(self) -> None:
+        """There is no table to read anew."""
+
     def status(self) -> LinkStatus:
         """Tell where the link stands now."""
         return self._link.status

@@ -127,6 +127,8 @@ def capabilities_of(mode: str, options: FixOptions) -> Capabilities:
     """Say what the adapter offers; FIX has no request for the past."""
     is_old = options.version == "4.2"
     types = _TYPES if is_old else (*_TYPES, *_TYPES_OF_44)
+    if options.version == "5.0":
+        types = (*types, OrderType.LIMIT_IF_TOUCHED)
     return Capabilities(
         mode=mode,
         order_types=tuple(kind.value for kind in types),

@@ -17,8 +17,9 @@ from twisted.logger import Logger
 from txtrader.adapters.fix_chain import Known, cl_ord_id_of, gateway_id
 from txtrader.adapters.fix_connection import Connection, code_and_text
 from txtrader.adapters.fix_instruments import Instruments
-from txtrader.dialects.fix import OrderTerms, Unsupported, instant_to_wire, number_to_wire, put_terms, side_to_wire
+from txtrader.dialects.fix import Unsupported, instant_to_wire, number_to_wire, side_to_wire
 from txtrader.dialects.fix_reports import Report, exec_type_of, report_of, status_of
+from txtrader.dialects.fix_terms import OrderTerms, put_terms
 from txtrader.errors import InvalidArgument, TxTraderError
 from txtrader.gateway.adapter import AdapterSink, BrokerNotice
 from txtrader.model.execution import CommissionReport, Execution

@@ -192,7 +192,7 @@ class TwsAdapter:
         """Say where the link stands now."""
         return self._link.status
 
-    def reload_codes(self) -> None:
+    def reload(self) -> None:
         """Read the code table again; a bad file raises ConfigError and the old table stays."""
         self.codes.replace_by(Codes.load(self._options.codes_file))
 

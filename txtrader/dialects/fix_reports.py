@@ -19,8 +19,8 @@ from txtrader.dialects.fix import (
     sectype_of,
     security_type,
     side_of,
-    terms_of,
 )
+from txtrader.dialects.fix_terms import terms_of
 from txtrader.model.execution import ExecType
 from txtrader.model.instrument import SecType
 from txtrader.model.order import OrderStatus, OrderType, Side, TimeInForce
@@ -197,22 +197,27 @@ def report_of(message: Message) -> Report:
         type=terms.get("type"),
         broker_type=None if "type" in terms else message.get(40),
         limit_price=_number(message, 44) if has_terms else None,
-        stop_price=_number(message, 99) if has_terms else None,
+        stop_price=_number(message, 99 if message.get(1102) is None else 1102) if has_terms else None,
         trail_amount=terms.get("trail_amount"),
         tif=terms.get("tif"),
         good_till=terms.get("good_till"),
     )
 
 
+_TERM_TAGS = frozenset((40, 18, 211, 1094, 59, 126, 432, 54, 44, 99, 1100, 1101, 1102, 1107, 1109))
+
+
 def _terms(message: Message) -> dict[str, Any]:
     """Read type and time in force, where both have a word of ours."""
     if message.get(40) is None or message.get(54) is None:
         return {}
-    plain = Message("D", [pair for pair in message.fields if pair[0] in (40, 18, 211, 59, 126, 432, 54, 44, 99)])
+    plain = Message("D", [pair for pair in message.fields if pair[0] in _TERM_TAGS])
     try:
         terms = terms_of(plain.add(38, message.get(38, "0")))
     except (Unsupported, ValueError, InvalidOperation):
         return {}
+    if terms.peg or terms.to_limit:
+        return {"tif": terms.tif if message.get(59) is not None else None, "good_till": terms.good_till}
     return {
         "type": terms.type,
         "trail_amount": terms.trail_amount,

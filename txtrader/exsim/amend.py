@@ -34,6 +34,8 @@ _PLACE_TERMS = (
     "peg_offset",
 )
 """What an order loses its place by, when it changes."""
+_MAY_BE_TAKEN_AWAY = ("min_quantity", "display_quantity", "display_low", "display_high")
+"""What 0 takes away from an order."""
 
 
 class Amendments:
@@ -139,6 +141,7 @@ class Amendments:
         desk = self._desk
         given = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not None}
         extra = given.pop("extra", order.extra)
+        given.update({name: None for name in _MAY_BE_TAKEN_AWAY if given.get(name) == 0})
         terms: Terms = msgspec.structs.replace(order.terms, **given)
         lots = 0
         refusal = check_terms(terms, order.listing, desk.now_ns())
@@ -222,7 +225,7 @@ class Amendments:
         if terms.type in NEEDS_TRIGGER and not order.was_elected:
             if any(getattr(old, name) != getattr(terms, name) for name in _TRIGGER_TERMS):
                 desk.set_trigger(order)
-        elif terms.limit_price is not None and terms.limit_price != old.limit_price and not terms.peg:
+        elif terms.limit_price is not None and not terms.peg and (terms.limit_price != old.limit_price or old.peg):
             order.price = to_ticks(terms.limit_price, order.listing)
         self._told(order)
         desk.start(order)

@@ -417,8 +417,7 @@ class Desk:
             order.price = just_short(market, order.sign)
             self.tape.write("slide", order.id, order.price)
         if terms.peg:
-            market.pegs.add(order)
-            self.repricing.move(market, order)
+            self.repricing.enter(market, order)
         else:
             self.work(market, order)
 

@@ -67,6 +67,9 @@ class OrderListener:
     def order_restated(self, order: Order, reason: Refusal) -> None:
         """Tell that the venue changed the order by itself: its group reduced it."""
 
+    def order_repriced(self, order: Order) -> None:
+        """Tell that a pegged order followed the market to another price, or has none for now and is parked."""
+
     def order_canceled(self, order: Order, reason: Refusal) -> None:
         """Tell that the rest of the order is canceled, by whom is in `reason`."""
 

@@ -136,11 +136,11 @@ class Repricing:
             return
         pegs.is_moving = True
         for order in due:
-            turns.then(market, partial(self.move, market, order))
+            turns.then(market, partial(self._follow, market, order))
         turns.then(market, partial(setattr, pegs, "is_moving", False))
 
-    def move(self, market: Market, order: Order) -> None:
-        """Give an order the price that it should have, at the end of that queue, or park it where there is none."""
+    def _follow(self, market: Market, order: Order) -> None:
+        """Move an order that is due, unless it has gone since or has its price again, and tell of it."""
         if not order.is_open or order not in market.pegs or order.held not in _FREE:
             return
         target = market.pegs.target(order)
@@ -148,9 +148,20 @@ class Repricing:
             if target == order.price:
                 return
             market.book.remove(order)
-        elif target is None and order.held == "reference":
+        elif target is None:
             return
         order.price = target
+        self._desk.tell("order_repriced", order)
+        self._place(market, order, target)
+
+    def enter(self, market: Market, order: Order) -> None:
+        """Give an order that comes into the market the price that it should have."""
+        market.pegs.add(order)
+        order.price = market.pegs.target(order)
+        self._place(market, order, order.price)
+
+    def _place(self, market: Market, order: Order, target: int | None) -> None:
+        """Put an order at the end of its price's queue, or park it where it has none."""
         self._desk.touch(order)
         self._desk.tape.write("peg", order.id, target)
         if target is None:

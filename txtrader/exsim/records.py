@@ -242,7 +242,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replace changes; None leaves a term as it is.  `quantity` is the new total, executions included."""
+    """What a replace changes; None leaves a term as it is.  `quantity` is the new total, executions included.
+
+    0 takes a least quantity, a shown quantity or the bounds of drawn slices away, and an empty `peg` the peg.
+    """
 
     quantity: Decimal | None = None
     limit_price: Decimal | None = None

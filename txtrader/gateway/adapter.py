@@ -181,6 +181,9 @@ class Adapter(Protocol):
     def broker_time(self) -> Deferred[int]:
         """The broker's clock, integer nanoseconds UTC; ours where it has none."""
 
+    def reload(self) -> None:
+        """Read the adapter's own tables anew, where it has any.  Raises ConfigError, and then the old ones stay."""
+
     def status(self) -> LinkStatus:
         """Where the link stands now."""
 

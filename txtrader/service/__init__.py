@@ -141,9 +141,17 @@ class GatewayService(Daemon):
             self._log.warn("the clients are closed before the last events are written")
 
     def reload(self) -> None:
-        """Read the users file anew; a wrong one changes nothing."""
+        """Read the users file and the adapters' tables anew; a wrong one changes nothing."""
         if not self.is_up:
             return  # it is about to be read
+        self._reload_users()
+        for mode, link in self.gateway.links.items():
+            try:
+                link.adapter.reload()
+            except ConfigError as error:
+                self._log.error("{mode}: its tables stay as they are: {reason}", mode=mode, reason=describe(error))
+
+    def _reload_users(self) -> None:
         try:
             gone = self.access.reload()
         except ConfigError as error:

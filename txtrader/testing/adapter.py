@@ -134,6 +134,9 @@ class MemoryAdapter:
         )
         self._sink.link_changed(self._status)
 
+    def reload(self) -> None:
+        """There is no table to read anew."""
+
     # -- orders
 
     def restore(self, orders: Iterable[Order]) -> None:

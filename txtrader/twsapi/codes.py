@@ -33,7 +33,9 @@ class Codes:
         """Read a table as parsed from TOML.  Raises ValueError with the words for what is wrong."""
         self._single: dict[int, CodeClass] = {}
         self._ranges: list[tuple[int, int, CodeClass]] = []
-        for text, word in table["classes"].items():
+        if "classes" not in table:
+            raise ValueError("the table [classes] is missing")
+        for text, word in _part(table, "classes").items():
             kind = CodeClass(word)
             low, _, high = text.partition("-")
             if high:
@@ -43,9 +45,9 @@ class Codes:
         # The narrower range first: it says more.
         self._ranges.sort(key=lambda row: row[1] - row[0])
         self.farms: dict[int, tuple[str, str]] = {
-            int(code): (str(kind), str(state)) for code, (kind, state) in table.get("farms", {}).items()
+            int(code): (str(kind), str(state)) for code, (kind, state) in _part(table, "farms").items()
         }
-        history = table.get("history", {})
+        history = _part(table, "history")
         self._no_data = tuple(str(text).lower() for text in history.get("no_data", ()))
         self._pacing = tuple(str(text).lower() for text in history.get("pacing", ()))
 
@@ -58,7 +60,7 @@ class Codes:
             else:
                 text = Path(path).read_text("utf-8")
             return cls(tomllib.loads(text))
-        except (OSError, ValueError, KeyError, TypeError) as error:  # tomllib's error is a ValueError
+        except (OSError, ValueError, TypeError) as error:  # tomllib's error is a ValueError
             raise ConfigError(
                 f"code table {path or 'of the package'}: {error}", path="TXTRADER_TWS_CODES_FILE"
             ) from error
@@ -86,3 +88,10 @@ class Codes:
         """Tell whether the words of a history error mean that we asked too fast."""
         text = text.lower()
         return any(part in text for part in self._pacing)
+
+
+def _part(table: dict[str, Any], name: str) -> dict[str, Any]:
+    part = table.get(name, {})
+    if not isinstance(part, dict):
+        raise ValueError(f"{name} is no table")
+    return part

@@ -69,13 +69,35 @@ def kind_of(message) -> str:
     return kind.getValue()
 
 
-def order(key: str, side: str, quantity: int, price: str | None) -> fix.Message:
+SHOWN = 1138 if VERSION == "FIXT.1.1" else 111
+SPECIAL: list[dict[int, str]] = [
+    {18: "G"},
+    {18: "6"},
+    {110: "5"},
+    {SHOWN: "0"},
+    {SHOWN: "2"},
+    {40: "P", 18: "R", 211: "-0.5"},
+    {40: "P", 18: "P", 211: "-0.5"},
+    {40: "P", 18: "M"},
+]
+if VERSION == "FIX.4.4":
+    SPECIAL += [{40: "P", 18: "R", 211: "-0.1", 835: "0"}]
+if VERSION == "FIXT.1.1":
+    SPECIAL += [
+        {40: "P", 1094: "5", 211: "-0.5"},
+        {1084: "3", 1085: "2", 1086: "5"},
+        {1100: "4", 1101: "1", 1102: "1.10", 1107: "2", 1109: "D"},
+    ]
+"""What rests far from the market, in the words of the version."""
+
+
+def order(key: str, side: str, quantity: int, price: str | None, more: dict[int, str] | None = None) -> fix.Message:
     message = fix.Message()
     message.getHeader().setField(fix.StringField(35, "D"))
     fields = {11: key, 21: "1", 55: "IBM", 54: side, 38: str(quantity), 40: "1" if price is None else "2", 59: "0"}
     if price is not None:
         fields[44] = price
-    for tag, value in fields.items():
+    for tag, value in {**fields, **(more or {})}.items():
         message.setField(fix.StringField(tag, value))
     message.setField(fix.StringField(60, time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())))
     return message
@@ -128,7 +150,15 @@ def main() -> None:
     application.wait(2 * COUNT + 1)
     fix.Session.sendToTarget(cancel("GONE", "REST"), application.session)
     application.wait(2 * COUNT + 2)
+    for number, fields in enumerate(SPECIAL):
+        fix.Session.sendToTarget(order(f"S{number}", "1", 10, "1.00", fields), application.session)
+    application.wait(2 * COUNT + 2 + len(SPECIAL))
+    for number in range(len(SPECIAL)):
+        fix.Session.sendToTarget(cancel(f"C{number}", f"S{number}"), application.session)
+    application.wait(2 * COUNT + 2 + 2 * len(SPECIAL))
     initiator.stop()
+    special = [report for report in application.reports if report.get(11, "").startswith("S")]
+    application.reports = application.reports[: 2 * COUNT + 2]
     kinds = [report.get(150) for report in application.reports]
     print(
         json.dumps(
@@ -136,6 +166,7 @@ def main() -> None:
                 "accepted": kinds.count("0"),
                 "filled": sum(report[39] == "2" for report in application.reports),
                 "canceled": kinds.count("4"),
+                "special": sum(report[39] == "0" for report in special) == len(SPECIAL),
                 "rejects": application.rejects,
                 "out": application.is_out.is_set(),
             }

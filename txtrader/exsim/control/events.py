@@ -108,6 +108,9 @@ class OrderEvents(OrderListener):
     def order_restated(self, order: Order, reason: Refusal) -> None:
         self._note(order, "restated", reason=str(reason.reason), text=reason.text)
 
+    def order_repriced(self, order: Order) -> None:
+        self._note(order, "repriced", price=order.limit_price if order.rests else None)
+
     def order_canceled(self, order: Order, reason: Refusal) -> None:
         self._note(order, "canceled", reason=str(reason.reason), text=reason.text)
 

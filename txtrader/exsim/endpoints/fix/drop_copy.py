@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection, FixEndpoint
-from txtrader.exsim.endpoints.fix.reports import Chain, Event, execution_report, instrument_of
+from txtrader.exsim.endpoints.fix.reports import REPRICED, Chain, Event, execution_report, instrument_of
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import ExecKind, Fill, Refusal
@@ -85,6 +85,9 @@ class DropCopy(OrderListener):
 
     def order_restated(self, order: Order, reason: Refusal) -> None:
         self._copy(order, Event(kind="D", text=reason.text, restated="5"))
+
+    def order_repriced(self, order: Order) -> None:
+        self._copy(order, REPRICED)
 
     def order_canceled(self, order: Order, reason: Refusal) -> None:
         self._copy(order, Event(kind="4", text=reason.text))

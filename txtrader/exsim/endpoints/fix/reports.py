@@ -8,13 +8,14 @@ import msgspec
 
 from txtrader.dialects import fix as dialect
 from txtrader.dialects.fix_reports import instrument_to_wire
+from txtrader.dialects.fix_terms import OrderTerms, put_terms
 from txtrader.exsim.endpoints.fix.data import contract_of
 from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Commission, ExecKind, Fill, Reason, Refusal
 from txtrader.model.order import OrderStatus
 from txtrader.wire.fix.message import Message
 
-__all__ = ["Chain", "Event", "cancel_reject", "execution_report", "order_reject"]
+__all__ = ["REPRICED", "Chain", "Event", "cancel_reject", "execution_report", "order_reject"]
 
 _STATUS = {
     OrderStatus.PENDING_NEW: "A",
@@ -68,6 +69,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None = None
     text: str | None = None
     restated: str | None = None
+
+
+_REPRICING = "3"
+REPRICED = Event(kind="D", text="repriced", restated=_REPRICING)
 
 
 def status_of(order: Order) -> str:
@@ -137,21 +142,33 @@ def _open_quantity(order: Order, fill: Fill | None) -> Decimal:
 def _put_type(message: Message, order: Order, version: str) -> None:
     terms = order.terms
     try:
-        made = dialect.OrderTerms(
+        made = OrderTerms(
             side=terms.side,
             quantity=order.quantity,
             type=terms.type,
-            limit_price=order.limit_price,
+            limit_price=terms.limit_price if terms.peg else order.limit_price,
             stop_price=order.stop_price if terms.type.needs_stop else None,
             trail_amount=terms.trail_amount,
             tif=terms.tif,
             good_till=order.expire_time,
             auction=terms.auction,
             display_quantity=terms.display_quantity,
+            display_low=terms.display_low,
+            display_high=terms.display_high,
+            hidden=terms.hidden,
+            min_quantity=terms.min_quantity,
+            all_or_none=terms.all_or_none,
+            reduce_only=terms.reduce_only,
+            post_only=terms.post_only,
+            to_limit=terms.to_limit,
+            peg=terms.peg,
+            peg_offset=terms.peg_offset,
         )
         extra = Message("8")
-        dialect.put_terms(extra, made, version)
+        put_terms(extra, made, version)
         message.fields += [pair for pair in extra.fields if pair[0] not in (54, 38)]
+        if terms.peg and order.price is not None and order.is_open and version != "4.2":
+            message.add(839, dialect.number_to_wire(order.limit_price or Decimal(0)))
     except dialect.Unsupported:
         pass  # an order of another wire, of a kind that this version has no word for: it is told without
 

@@ -7,11 +7,13 @@ with the resend that it asks for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from txtrader.dialects import fix as dialect
+from txtrader.dialects.fix_terms import OrderTerms, terms_of
 from txtrader.exsim.endpoints.fix.data import Data
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection, FixEndpoint
 from txtrader.exsim.endpoints.fix.owners import identity_of, owner_of
@@ -19,6 +21,7 @@ from txtrader.exsim.endpoints.fix.policy_face import FixFace
 from txtrader.exsim.endpoints.fix.positions import Positions
 from txtrader.exsim.endpoints.fix.reports import (
     INSTRUMENT_TAGS,
+    REPRICED,
     Chain,
     Event,
     cancel_reject,
@@ -31,6 +34,7 @@ from txtrader.exsim.orders import Order
 from txtrader.exsim.records import Changes, Commission, ExecKind, Fill, Listing, Reason, Refusal, Terms
 from txtrader.exsim.venue import Venue
 from txtrader.model.instrument import SecType
+from txtrader.model.order import OrderType
 from txtrader.wire.fix.dictionary import dictionary
 from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.session import Identity
@@ -148,7 +152,9 @@ class Trading(OrderListener):
                 self._refuse(connection, message, Refusal(Reason.DUPLICATE, f"ClOrdID {identity} was used before"))
             return
         try:
-            terms = dialect.terms_of(message)
+            terms = terms_of(message)
+            if terms.to_limit and terms.limit_price is not None:
+                raise dialect.Unsupported(44, "a market-to-limit order finds its limit by itself")
         except dialect.Unsupported as error:
             self._refuse(connection, message, Refusal(Reason.UNSUPPORTED, f"{error.text} (tag {error.tag})"))
             return
@@ -178,6 +184,15 @@ class Trading(OrderListener):
                 expire_time=terms.good_till,
                 auction=terms.auction,
                 display_quantity=terms.display_quantity,
+                display_low=terms.display_low,
+                display_high=terms.display_high,
+                hidden=terms.hidden,
+                min_quantity=terms.min_quantity,
+                all_or_none=terms.all_or_none,
+                reduce_only=terms.reduce_only,
+                to_limit=terms.to_limit,
+                peg=terms.peg,
+                peg_offset=terms.peg_offset,
                 client_order_id=identity,
                 self_trade_id=message.get(2362, "") or "",
                 post_only=terms.post_only,
@@ -264,26 +279,30 @@ class Trading(OrderListener):
         assert connection.identity is not None
         chain = self._chain_for(connection.identity, order)
         try:
-            terms = dialect.terms_of(message)
-            if terms.side.sign != order.side.sign or terms.type is not order.type:
-                raise dialect.Unsupported(54, "side and order type cannot be changed")
+            terms = terms_of(message)
+            self._check_same(order, terms, message)
         except dialect.Unsupported as error:
             chain.asked = None
             self._reject(connection, message, "2", order, _OTHER, f"{error.text} (tag {error.tag})")
             return
-        self.venue.replace(
-            order.owner,
-            order.id,
-            Changes(
-                quantity=terms.quantity,
-                limit_price=terms.limit_price,
-                stop_price=terms.stop_price,
-                trail_amount=terms.trail_amount,
-                tif=terms.tif,
-                expire_time=terms.good_till,
-                client_order_id=message[11],
-            ),
-        )
+        self.venue.replace(order.owner, order.id, _changes(terms, message))
+
+    def _check_same(self, order: Order, terms: OrderTerms, message: Message) -> None:
+        """Check that a replace says again what cannot be changed.  Raises Unsupported, naming what it would change."""
+        found, account = self.listings(message), message.get(1)
+        has_rested_as_limit = order.terms.to_limit and order.price is not None and terms.type is OrderType.LIMIT
+        for tag, is_same, what in (
+            (54, terms.side.sign == order.side.sign, "the side"),
+            (40, terms.type is order.type or has_rested_as_limit, "the order type"),
+            (40, not terms.to_limit or order.terms.to_limit, "the order type"),
+            (55, any(listing.id == order.listing.id for listing in found), "the instrument"),
+            (1, account is None or account == order.account, "the account"),
+            (59, terms.auction == order.terms.auction, "the part that it takes in auctions"),
+            (18, message.get(18) is None or terms.post_only == order.terms.post_only, "whether it is post-only"),
+            (18, message.get(18) is None or terms.reduce_only == order.terms.reduce_only, "whether it only reduces"),
+        ):
+            if not is_same:
+                raise dialect.Unsupported(tag, f"{what} cannot be changed")
 
     def _status(self, connection: FixConnection, message: Message) -> None:
         self._asked(connection)
@@ -478,6 +497,9 @@ class Trading(OrderListener):
     def order_restated(self, order: Order, reason: Refusal) -> None:
         self._tell(order, Event(kind="D", text=reason.text, restated="5"))
 
+    def order_repriced(self, order: Order) -> None:
+        self._tell(order, REPRICED)
+
     def order_canceled(self, order: Order, reason: Refusal) -> None:
         self._answered(order)
         self._tell(order, Event(kind="4", text=reason.text))
@@ -507,3 +529,25 @@ class Trading(OrderListener):
             self._tell(order, Event(kind="H", fill=fill))
         else:
             self._uncharged = fill
+
+
+def _changes(terms: OrderTerms, message: Message) -> Changes:
+    """Return what a replace asks for: prices, quantity and time as it says, of the rest what it names."""
+    names_display = any(message.get(tag) is not None for tag in (111, 1138, 1084))
+    return Changes(
+        quantity=terms.quantity,
+        limit_price=terms.limit_price,
+        stop_price=terms.stop_price,
+        trail_amount=terms.trail_amount,
+        tif=terms.tif,
+        expire_time=terms.good_till,
+        client_order_id=message[11],
+        hidden=terms.hidden if names_display else None,
+        display_quantity=terms.display_quantity or Decimal(0) if names_display else None,
+        display_low=terms.display_low or Decimal(0) if names_display else None,
+        display_high=terms.display_high or Decimal(0) if names_display else None,
+        min_quantity=message.decimal(110),
+        all_or_none=None if message.get(18) is None else terms.all_or_none,
+        peg=terms.peg,
+        peg_offset=terms.peg_offset,
+    )
