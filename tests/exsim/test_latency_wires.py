@@ -119,17 +119,17 @@ def test_an_ouch_login_and_the_order_behind_it_are_dealt_with_one_after_the_othe
 
 
 def test_a_long_ouch_stream_is_not_all_under_way_at_once(ouch, monkeypatch):
-    monkeypatch.setattr("txtrader.exsim.endpoints.delayed_pump._AHEAD", 1000)
-    monkeypatch.setattr("txtrader.exsim.endpoints.delayed_pump._MOST_OUT", 100_000)
+    monkeypatch.setattr("txtrader.exsim.endpoints.delayed_pump._AHEAD", 50_000)
+    monkeypatch.setattr("txtrader.exsim.endpoints.delayed_pump._MOST_OUT", 150_000)
     room = ouch(latency_out=Fixed(seconds=0.1))
     member = room.endpoint._known("ALICE")
-    for number in range(5000):
+    for number in range(20_000):
         member.stream.append(struct.pack(">cQc", b"S", number, b"S"))
     alice = OuchClient(room)
     alice.log_in()
     for _ in range(50):
         room.clock.advance(0.1)
-    assert [one["time"] for one in alice.take()[1:]] == list(range(5000)) and not alice.is_closed
+    assert [one["time"] for one in alice.take()[1:]] == list(range(20_000)) and not alice.is_closed
     room.endpoint.end_day()
     wait(room, 0.05)
     assert not alice.is_closed
@@ -162,6 +162,24 @@ def test_latency_changes_on_a_live_ouch_session_and_policies_act_on_it(ouch):
     back.log_in(session=alice.session, sequence=alice.next_number)
     wait(room, 0.3)
     assert back.briefs() == [("A", 4, 10)], "nothing is lost over both connections"
+
+
+@pytest.mark.parametrize("how", ["rst", "fin", "half"])
+def test_a_drop_by_policy_comes_when_what_was_said_before_has_left(ouch, how):
+    room = ouch(latency_out=Fixed(seconds=0.2))
+    alice = OuchClient(room)
+    alice.log_in()
+    wait(room, 0.3)
+    alice.take()
+    room.venue.policies.add(Policy("end", [rule({"type": "ack", "nth": 1}, {"do": "drop", "how": how})]))
+    alice.enter(1, "B", 10, "99.00")
+    wait(room, 0.1)
+    assert not alice.is_closed and alice.take() == []
+    room.sell(1, "99.00")
+    wait(room, 0.3)
+    assert alice.is_closed or how == "half"
+    assert how == "rst" or alice.briefs()[0] == ("A", 1, 10), "a reset outruns on this network what leaves with it"
+    room.venue.policies.remove("end")
 
 
 def test_a_random_latency_gives_the_same_ouch_bytes_in_every_run(ouch):
@@ -408,7 +426,8 @@ def test_cqg_requests_take_their_time_and_the_last_ones_count_before_the_end(cqg
     (connection,) = room.endpoint.connections
     process, connection.pump._handle = connection.pump._handle, lambda event: (seen.append(event), process(event))[1]
     client.ask(4)
-    client.pump.close()
+    room.run(0.02)
+    client.pump.abort()  # while it is under way here
     room.run(0.5)
     assert len(seen) == 1 and room.endpoint.connections == []
 

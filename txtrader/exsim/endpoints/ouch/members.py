@@ -99,6 +99,13 @@ class Record:
         self.is_held = False  # a cancel of it waits
         self.is_done = False  # no more is to come, but for what is done to its executions
 
+    def answered(self, *words: str) -> str | None:
+        """Take the first of some words out of what is asked; None where none is there."""
+        word = next((one for one in self.asked if one in words), None)
+        if word is not None:
+            self.asked.remove(word)
+        return word
+
     @property
     def number(self) -> int:
         """The UserRefNum, 0 where names are tokens."""

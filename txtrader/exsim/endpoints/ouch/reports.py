@@ -248,7 +248,7 @@ class Reports(OrderListener):
         asked = state.get("asked")
         if asked is not None:
             order.extra = {key: value for key, value in state.items() if key != "asked"}
-            _take(record.asked, (asked,))
+            record.answered(asked)
         if asked == "reduce":
             self._canceled(record, record.working - record.open, "U")
         elif asked == "modify":
@@ -298,7 +298,7 @@ class Reports(OrderListener):
 
     def _not_done(self, order: Order, refusal: Refusal, words: tuple[str, ...]) -> None:
         record = self._records.get(order.id)
-        asked = None if record is None else _take(record.asked, words)
+        asked = None if record is None else record.answered(*words)
         if record is None or asked is None:
             return
         if asked == "modify":
@@ -388,14 +388,6 @@ class Reports(OrderListener):
         else:
             known[fill.match_id] = int(fill.quantity)
             self._executed(record, fill, "TradeCorrection", 0, reason=reason)
-
-
-def _take(asked: list[str], words: tuple[str, ...]) -> str | None:
-    """Take the first of some words out of what is asked; None where none is there."""
-    word = next((one for one in asked if one in words), None)
-    if word is not None:
-        asked.remove(word)
-    return word
 
 
 def _match(fill: Fill, revision: int) -> int:
