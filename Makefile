@@ -6,7 +6,7 @@ VENV10 := .venv-ibapi10
 BIN := $(VENV)/bin
 SOURCES := txtrader tests benchmarks examples setup.py
 
-.PHONY: help venv venv-ibapi10 run test check pytest pytest-ibapi10 bench soak docs install uninstall start stop clean
+.PHONY: help venv venv-ibapi10 run test check pytest pytest-ibapi10 bench soak fuzz quickfix docs install uninstall start stop clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -33,10 +33,10 @@ check: venv  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 pytest: venv  ## the tests
-	$(BIN)/python -m pytest -m "not soak and not quickfix" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak and not fuzz and not quickfix" $(ARGS)
 
 pytest-ibapi10: venv-ibapi10  ## what meets ibapi, on its newer generation
-	$(VENV10)/bin/python -m pytest -m "not soak and not quickfix" $(wildcard tests/wire tests/dialects tests/twsapi tests/adapters) $(ARGS)
+	$(VENV10)/bin/python -m pytest -m "not soak and not fuzz and not quickfix" $(wildcard tests/wire tests/dialects tests/twsapi tests/adapters) $(ARGS)
 
 bench: venv .venv/.opponents  ## measure; `make bench B=B2` one of them
 	$(BIN)/python -m benchmarks.run $(B)
@@ -47,6 +47,9 @@ bench: venv .venv/.opponents  ## measure; `make bench B=B2` one of them
 
 soak: venv  ## the long runs
 	$(BIN)/python -m pytest -m soak $(ARGS)
+
+fuzz: venv  ## random input, many seeds
+	$(BIN)/python -m pytest -m fuzz $(ARGS)
 
 quickfix: venv .venv-quickfix/bin/python  ## QuickFIX trades on the simulated FIX venue, and is the gateway's broker (built first, for minutes)
 	$(BIN)/python -m pytest -m quickfix tests/exsim tests/adapters $(ARGS)

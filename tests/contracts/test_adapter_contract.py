@@ -154,6 +154,15 @@ async def test_a_subscription_brings_quotes_and_trades_as_decimals(harness, desk
 
 
 @contract
+async def test_prices_that_were_there_before_the_subscription_go_when_they_go(harness, desk, instrument):
+    await harness.quote("99.90", "100.10")
+    harness.adapter.subscribe(instrument)
+    await harness.sink.until(Quote, lambda quote: (quote.bid, quote.ask) == (Decimal("99.90"), Decimal("100.10")))
+    await harness.quote("99.80", "100.20")
+    await harness.sink.until(Quote, lambda quote: (quote.bid, quote.ask) == (Decimal("99.80"), Decimal("100.20")))
+
+
+@contract
 async def test_a_subscription_is_back_once_after_a_reconnect(harness, desk, instrument):
     harness.adapter.subscribe(instrument)
     await harness.quote("99.90", "100.10")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-import pytest
 import pytest_twisted
 from cqg_client import World
 
+from tests.fuzz_seeds import seeds
 from txtrader.wire.cqg.schema import ClientMsg
 
 _NAMES = (
@@ -74,7 +74,7 @@ def one(random, field, contracts):
     return value if -(2 ** (bits - 1)) <= value < 2 ** (bits - 1) else value % 7
 
 
-@pytest.mark.parametrize("seed", range(6))
+@seeds(6)
 @pytest_twisted.ensureDeferred
 async def test_whatever_is_asked_the_server_stands(seed):
     chance = random.Random(seed)

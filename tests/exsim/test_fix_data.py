@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from fix_client import FixClient
+from fix_books import ask, entries
 from fix_room import Room, of_every_version, with_room
 
 from txtrader.exsim.endpoints.fix.phase_words import security_status, session_status
 from txtrader.exsim.records import Phase
 from txtrader.model.order import Side
 from txtrader.wire.fix.dictionary import dictionary
-
-
-def entries(client: FixClient, kind: str) -> list[dict[int, str]]:
-    """Return the entries of the next W or X: each begins with 269 (W) or 279 (X)."""
-    client.next(kind)
-    first = {"W": 269, "X": 279}[kind]
-    found: list[dict[int, str]] = []
-    for tag, value in client.last.pairs:
-        if int(tag) == first:
-            found.append({})
-        if found and int(tag) != 10:
-            found[-1][int(tag)] = value.decode()
-    return found
-
-
-def ask(client: FixClient, request: str, kind: int, *types: int, symbol: str = "IBM", **more: Any) -> None:
-    fields = [(262, request), (263, kind), (264, more.pop("depth", 0))]
-    if kind == 1:
-        fields.append((265, 1))
-    fields += [(int(tag[1:]), value) for tag, value in more.items()]
-    client.send("V", *fields, (267, len(types)), *[(269, one) for one in types], (146, 1), (55, symbol))
 
 
 class Book:
@@ -99,8 +76,53 @@ def test_trades_and_figures_of_the_session(room: Room) -> None:
     assert figures["2"] == "100" and float(figures["8"]) <= 100 <= float(figures["7"])
     room.trade(Side.SELL, 5, "99.00")
     room.trade(Side.BUY, 5, "99.00")
-    (trade,) = entries(client, "X")
+    trade, low = entries(client, "X")
     assert (trade[279], trade[269], trade[270], trade[271], trade[55]) == ("0", "2", "99", "5", "IBM")
+    assert (low[279], low[269], low[270]) == ("1", "8", "99")
+
+
+@of_every_version
+def test_figures_of_the_session_follow_it_and_go_with_it(room: Room, version: str) -> None:
+    client = room.client(version)
+    ask(client, "M1", 1, 4, 5, 7, 8, 9)
+    told = {entry[269]: entry[270] for entry in entries(client, "W")}
+    assert told.keys() == {"4", "5", "7", "8", "9"}
+    (listing,) = room.venue.instruments.find(symbol="IBM", currency="USD")
+    for price in ("9.00", "400.00", "100.00", None):
+        if price is None:
+            room.do(room.venue.end_of_day)
+        else:
+            room.trade(Side.SELL, 500, price)
+            room.trade(Side.BUY, 500, price)
+        changes = entries(client, "X")
+        for entry in changes:
+            assert (entry[269] in told) == (entry[279] != "0") and entry[278] == f"{entry[269]}{listing.id}"
+            del told[entry[269]]
+            if entry[279] != "2":
+                told[entry[269]] = entry[270]
+        stats = room.do(room.venue.stats, listing.id)
+        now = {"4": stats.open, "5": stats.previous_close, "7": stats.high, "8": stats.low, "9": stats.vwap}
+        assert {kind: float(value) for kind, value in told.items()} == {
+            kind: pytest.approx(float(value), abs=1e-6) for kind, value in now.items() if value is not None
+        }
+    assert told.keys() == {"5"}
+
+
+@of_every_version
+def test_a_trade_and_the_levels_that_it_changes_come_in_one_message(room: Room, version: str) -> None:
+    client = room.client(version)
+    for price in ("100.00", "100.01"):
+        room.trade(Side.SELL, 10, price)
+    ask(client, "M1", 1, 0, 1, 2)
+    entries(client, "W")
+    room.trade(Side.BUY, 25, "100.05")
+    assert [(entry[279], entry[269], entry[271]) for entry in entries(client, "X")] == [
+        ("0", "2", "10"),
+        ("0", "2", "10"),
+        ("0", "0", "5"),
+        ("2", "1", "10"),
+        ("2", "1", "10"),
+    ]
 
 
 @with_room
@@ -113,13 +135,11 @@ def test_an_empty_book_is_said_to_be_empty(room: Room) -> None:
 @with_room
 def test_a_request_that_cannot_be_met_is_refused_whole(room: Room) -> None:
     client = room.client()
-    ask(client, "M1", 1, 0, symbol="NOSUCH")
+    ask(client, "M1", 1, 0, symbols=("NOSUCH",))
     assert client.next("Y")[281] == "0"
     ask(client, "M2", 1, 0, depth=1000)
     assert client.next("Y")[281] == "5"
-    ask(client, "M3", 1, 0, _266="N")
-    assert client.next("Y")[281] == "7"
-    client.send("V", (262, "M4"), (263, 0), (264, 0), (267, 1), (269, "A"), (146, 1), (55, "IBM"))
+    client.send("V", (262, "M4"), (263, 0), (264, 0), (267, 1), (269, "C"), (146, 1), (55, "IBM"))
     assert client.next("Y")[281] == "8"
     ask(client, "M5", 1, 0)
     client.next("W")
@@ -137,6 +157,19 @@ def test_a_client_that_goes_is_told_nothing_more(room: Room) -> None:
     room.trade(Side.BUY, 1, "90.00")
     back = room.client(logs_on=False, number=3)
     assert back.log_on()[34] == "3", "nothing was numbered for it"
+
+
+@with_room
+def test_who_goes_is_told_no_phases_more(room: Room) -> None:
+    client = room.client()
+    client.send("e", (324, "E1"), (55, "IBM"), (263, 1))
+    client.next("f")
+    (listing,) = room.venue.instruments.find(symbol="IBM", currency="USD")
+    market = room.do(room.venue._market, listing.id)
+    assert len(market.watches) == 1
+    client.close()
+    room.until_nobody_is_there()
+    assert market.watches == []
 
 
 @with_room

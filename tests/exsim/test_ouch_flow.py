@@ -130,9 +130,10 @@ def requests(draw: Any, version: str) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.parametrize("examples", [60, pytest.param(3_000, marks=pytest.mark.fuzz)])
 @pytest.mark.parametrize("version", ["4.2", "5.0"])
-def test_no_bytes_do_any_harm(version):
-    @settings(max_examples=60, deadline=None)
+def test_no_bytes_do_any_harm(version, examples):
+    @settings(max_examples=examples, deadline=None)
     @given(st.lists(requests(version), min_size=1, max_size=15))
     def check(messages: list[bytes]) -> None:
         room = Room(version, cash=10**9)

@@ -86,6 +86,37 @@ def test_a_match_by_hand_tells_both_orders():
     assert reader.rows() == stage.book() == ([("100.00", 1, 1)], [("100.00", 3, 1)])
 
 
+def test_the_end_of_a_message_is_told_once_if_it_changed_anything():
+    class Ends(BookListener):
+        def __init__(self):
+            self.heard = []
+
+        def order_added(self, *facts):
+            self.heard.append("added")
+            if self.leaves:
+                self.watch.close()
+
+        def order_executed(self, *facts):
+            self.heard.append("executed")
+
+        def published(self, listing_id, number):
+            self.heard.append(number)
+
+    stage = Stage()
+    ends = Ends()
+    ends.watch, ends.leaves = stage.venue.watch_orders(ACME.id, ends), False
+    stage.sell(5, "100.00")
+    stage.sell(5, "100.01")
+    stage.buy(12, "100.01")
+    stage.buy(3, "90.00", hidden=True)  # nothing anybody sees
+    ends.leaves = True
+    stage.sell(5, "103.00")
+    assert ends.heard == ["added", 1, "added", 2, "executed", "executed", "added", 5, "added"]
+    ends.watch, ends.leaves, ends.heard = stage.venue.watch_orders(ACME.id, ends), False, []
+    stage.buy(3, "90.00", hidden=True)
+    assert ends.heard == [], "a message from before the watch is not ended in it"
+
+
 def test_it_costs_nothing_when_nobody_watches_and_numbers_go_on():
     stage = Stage()
     market = stage.venue._market(ACME.id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
-import pytest
 from tws_memory_client import IBM, MemoryClient, World
 from tws_random_fields import some_fields
 
+from tests.fuzz_seeds import seeds
 from txtrader.exsim.endpoints.tws import TwsOptions
 from txtrader.wire.tws.framing import frame
 from txtrader.wire.tws.message import Message
@@ -46,7 +46,7 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("seed", range(6))
+@seeds(6)
 def test_requests_with_random_fields_break_nothing(seed: int) -> None:
     """The log watch of every test fails this one if an exception was logged on the way."""
     random = Random(seed)
@@ -71,7 +71,7 @@ def test_requests_with_random_fields_break_nothing(seed: int) -> None:
     world.close()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@seeds(4)
 def test_damaged_messages_break_nothing(seed: int) -> None:
     random = Random(seed)
     world = World()

@@ -65,6 +65,21 @@ def test_a_halt_is_told():
     assert eye.of("phase") == [Phase.HALT] and stage.venue.phase(ACME.id) is Phase.HALT
 
 
+def test_the_end_of_each_message_is_told_after_all_that_it_did():
+    class Ends(Eye):
+        def published(self, listing_id):
+            self.seen.append(("end", listing_id))
+
+    stage, ends = Stage(), Ends()
+    stage.venue.watch(ACME.id, ends, depth=5)
+    ends.seen.clear()
+    stage.sell(10, "100.00")
+    stage.buy(10, "100.00")
+    kinds = [kind for kind, _ in ends.seen]
+    assert kinds.count("end") == 2 and kinds[-1] == "end"
+    assert kinds.index("end") < kinds.index("print")
+
+
 def test_a_watcher_that_fails_hurts_nobody_else(expected_failures):
     expected_failures.append("A watcher of ACME failed")
 

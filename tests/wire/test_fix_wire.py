@@ -195,3 +195,8 @@ def test_a_group_is_read_entry_by_entry():
     message = Message("D", [(453, "2"), (448, "A"), (452, "1"), (448, "B"), (447, "D"), (58, "x")])
     entries = message.entries(453, group.first, group.tags)
     assert [entry.fields for entry in entries] == [[(448, "A"), (452, "1")], [(448, "B"), (447, "D")]]
+
+
+def test_no_field_is_ever_empty():
+    message = Message("8").add(58, "").add(11, None).add(37, "1")
+    assert message.fields == [(37, "1")]

@@ -176,7 +176,7 @@ class MarketLines:
             kind = next((side for side in _SIDES if key in line.levels[side]), None)
         price, size = entry.decimal(270), entry.decimal(271)
         if kind in _SIDES:
-            self._level(line.levels[kind], action or _NEW, key or str(price), price, size)
+            self._level(line.levels[kind], action or _NEW, key, price, size)
             return True
         if kind == _TRADE and price is not None and action != _DELETE:
             self._traded(line, price, size, is_picture=is_picture)
@@ -185,8 +185,13 @@ class MarketLines:
         return False
 
     def _level(
-        self, levels: dict[str, Level], action: str, key: str, price: Decimal | None, size: Decimal | None
+        self, levels: dict[str, Level], action: str, key: str | None, price: Decimal | None, size: Decimal | None
     ) -> None:
+        """Take a level in; one without an id goes by its price, as all do of a picture before 5.0."""
+        by_price = "" if price is None else f"@{price.normalize()}"
+        key = key or by_price
+        if key not in levels and action != _NEW and by_price in levels:
+            levels[key] = levels.pop(by_price)  # the picture told it without the id that it has from now on
         if action == _DELETE:
             levels.pop(key, None)
             return

@@ -141,6 +141,10 @@ class Floor:
             self._roll(awake)
         return awake.market
 
+    def if_awake(self, listing_id: int) -> Market | None:
+        """Return a market that is awake, None for others."""
+        return self.market(listing_id) if listing_id in self._awake else None
+
     def forget(self, listing_id: int) -> None:
         """Let go of a market whose listing is gone."""
         awake = self._awake.pop(listing_id, None)

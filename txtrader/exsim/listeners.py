@@ -123,6 +123,9 @@ class MarketListener:
     def depth_changed(self, listing_id: int, changes: tuple[RowChange, ...]) -> None:
         """Tell the steps from the former depth view to the present one, once per processed message."""
 
+    def published(self, listing_id: int) -> None:
+        """Tell that all facts of one processed message are told; what was gathered of them can go out together."""
+
 
 class BookListener:
     """Facts about each shown order of one listing's book, for whoever watches its orders.
@@ -147,3 +150,6 @@ class BookListener:
 
     def order_replaced(self, listing_id: int, number: int, public_id: int, order: ShownOrder) -> None:
         """Tell that an order has left, and stands as another at the end of a queue."""
+
+    def published(self, listing_id: int, number: int) -> None:
+        """Tell that the message is processed that made the changes up to `number`; only if it made any."""

@@ -352,7 +352,7 @@ class Market:
     def publish(self) -> None:
         """Tell the watchers what the message just processed has changed; called once after each."""
         if self.shown is not None:
-            self.shown.settle()
+            self.shown.publish()
         book = self.book
         bid, ask = book.bids.best, book.asks.best
         top = (
@@ -380,6 +380,8 @@ class Market:
                 self._tell_depth(watch)
         if self.phase in CALLS:
             self._tell_indicative()
+        for watch in tuple(self.watches):
+            self._tell(watch.listener.published, self.listing.id)
 
     def elected(self) -> list[Order]:
         """Take the waiting orders that the message just processed elects, by its trades or what it left behind.

@@ -95,12 +95,16 @@ class Phasing:
     def wake(self, market: Market) -> None:
         """Give a market that wakes the phase and the options that hold everywhere."""
         market.regime.set_settings(self._settings)
-        if not market.listing.is_tradeable:
-            return
-        phase = self._plan.phase_at(self._now_ns()) if self._plan is not None else self._phase
+        phase = self.at_waking(market.listing)
         if phase is not market.phase:
             market.set_phase(phase)
             self._note_end(market)
+
+    def at_waking(self, listing: Listing) -> Phase:
+        """Return the phase of a market that would wake now."""
+        if not listing.is_tradeable:
+            return Phase.CONTINUOUS
+        return self._plan.phase_at(self._now_ns()) if self._plan is not None else self._phase
 
     def day_end(self, listing: Listing, now: int) -> int:
         """Return when an order that is good for the day ends."""

@@ -9,6 +9,7 @@ from txtrader.exsim.floor import Floor
 from txtrader.exsim.instruments import InstrumentMaster
 from txtrader.exsim.listeners import BookListener, MarketListener
 from txtrader.exsim.market import Market, Watch
+from txtrader.exsim.phasing import Phasing
 from txtrader.exsim.pricing import Greeks
 from txtrader.exsim.records import BidAsk, DepthRow, Indicative, Listing, Phase, Print, SessionStats, SessionTimes, Top
 from txtrader.exsim.shown import OrdersWatch
@@ -18,10 +19,14 @@ __all__ = ["PublicData"]
 
 
 class PublicData:
-    """The public half of the venue.  An unknown listing is a KeyError everywhere; asking wakes its market."""
+    """The public half of the venue.
+
+    An unknown listing is a KeyError everywhere; asking for anything but its phase wakes its market.
+    """
 
     now_ns: Callable[[], int]
     instruments: InstrumentMaster
+    phases: Phasing
     _floor: Floor
 
     # -- market data
@@ -59,8 +64,9 @@ class PublicData:
         return self._market(listing_id).last_print()
 
     def phase(self, listing_id: int) -> Phase:
-        """Return what the market does at present."""
-        return self._market(listing_id).phase
+        """Return what the market does at present; one that sleeps stays asleep."""
+        listing, market = self._listing(listing_id), self._floor.if_awake(listing_id)
+        return self.phases.at_waking(listing) if market is None else market.phase
 
     def indicative(self, listing_id: int) -> Indicative:
         """Return what the auction under way would do if it ended now; no price where there is none."""

@@ -64,6 +64,7 @@ class ShownOrders:
         self._leaving: tuple[BookOrder, _Public] | None = None
         self._last_id = 0
         self.number = 0
+        self._published = 0
 
     # -- who watches
 
@@ -71,6 +72,7 @@ class ShownOrders:
         """Tell `listener` of each change from now on."""
         market = self._market
         if not self._watches:
+            self._published = self.number
             market.shown = market.book.watcher = self
             for side in (market.book.bids, market.book.asks):
                 for level in side:
@@ -175,8 +177,18 @@ class ShownOrders:
             self._leaving = None
             self._tell("order_deleted", public.public_id)
 
+    def publish(self) -> None:
+        """Tell the end of a processed message, if it changed anything."""
+        self.settle()
+        if self._published != self.number:
+            self._published = self.number
+            self._call("published")
+
     def _tell(self, name: str, *facts: Any) -> None:
         self.number += 1
+        self._call(name, *facts)
+
+    def _call(self, name: str, *facts: Any) -> None:
         for watch in tuple(self._watches):
             call: Callable[..., None] = getattr(watch.listener, name)
             try:

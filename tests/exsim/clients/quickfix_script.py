@@ -29,6 +29,7 @@ class Application(fix.Application):
         self.news = threading.Condition()
         self.reports: list[dict[int, str]] = []
         self.rejects: list[str] = []
+        self.data: set[tuple[str, str, str]] = set()  # request, W or X, type of entry
 
     def onCreate(self, session):
         self.session = session
@@ -54,8 +55,21 @@ class Application(fix.Application):
     def fromApp(self, message, session):
         fields = dict(part.partition("=")[::2] for part in message.toString().split("\x01") if part)
         with self.news:
-            self.reports.append({int(tag): value for tag, value in fields.items()})
+            if fields["35"] in ("W", "X"):
+                self.data.update((fields["262"], fields["35"], kind) for kind in kinds_of_entries(message))
+            elif fields["35"] == "8":
+                self.reports.append({int(tag): value for tag, value in fields.items()})
+            else:
+                self.rejects.append(message.toString().replace("\x01", "|"))
             self.news.notify()
+
+    def wait_for_data(self, auction: tuple[str, ...]) -> None:
+        """Wait until pictures and changes have come by level and by order, and the figures of an auction."""
+        wanted = {(request, kind, "0") for request in ("LEVELS", "ORDERS") for kind in "WX"}
+        wanted |= {("ORDERS", "X", kind) for kind in auction}
+        with self.news:
+            if not self.news.wait_for(lambda: wanted <= self.data, 20):
+                raise SystemExit(f"only {self.data} came; rejects: {self.rejects}")
 
     def wait(self, count: int) -> None:
         with self.news:
@@ -67,6 +81,10 @@ def kind_of(message) -> str:
     kind = fix.MsgType()
     message.getHeader().getField(kind)
     return kind.getValue()
+
+
+def kinds_of_entries(message) -> list[str]:
+    return [part[4:] for part in message.toString().split("\x01") if part.startswith("269=")]
 
 
 SHOWN = 1138 if VERSION == "FIXT.1.1" else 111
@@ -109,6 +127,21 @@ def cancel(key: str, original: str) -> fix.Message:
     for tag, value in {11: key, 41: original, 55: "IBM", 54: "1", 38: "10"}.items():
         message.setField(fix.StringField(tag, value))
     message.setField(fix.StringField(60, time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())))
+    return message
+
+
+def watch(request: str, *kinds: str, more: dict[int, str]) -> fix.Message:
+    message = fix.Message()
+    message.getHeader().setField(fix.StringField(35, "V"))
+    for tag, value in {262: request, 263: "1", 264: "0", 265: "1", **more}.items():
+        message.setField(fix.StringField(tag, value))
+    for kind in kinds:
+        group = fix.Group(267, 269)
+        group.setField(fix.StringField(269, kind))
+        message.addGroup(group)
+    group = fix.Group(146, 55)
+    group.setField(fix.StringField(55, "IBM"))
+    message.addGroup(group)
     return message
 
 
@@ -156,6 +189,10 @@ def main() -> None:
     for number in range(len(SPECIAL)):
         fix.Session.sendToTarget(cancel(f"C{number}", f"S{number}"), application.session)
     application.wait(2 * COUNT + 2 + 2 * len(SPECIAL))
+    auction = {"FIX.4.2": (), "FIX.4.4": ("A",), "FIXT.1.1": ("A", "Q")}[VERSION]
+    fix.Session.sendToTarget(watch("LEVELS", "0", "1", "2", "4", "7", "8", more={}), application.session)
+    fix.Session.sendToTarget(watch("ORDERS", "0", "1", "2", *auction, more={266: "N"}), application.session)
+    application.wait_for_data(auction)
     initiator.stop()
     special = [report for report in application.reports if report.get(11, "").startswith("S")]
     application.reports = application.reports[: 2 * COUNT + 2]

@@ -11,7 +11,7 @@ from txtrader.exsim.listeners import MarketListener
 from txtrader.exsim.market import Watch, row_changes
 from txtrader.exsim.policies.actions import Step
 from txtrader.exsim.policies.conditions import Occurrence
-from txtrader.exsim.records import DepthRow, Listing, Phase, Print, RowChange, SessionStats, Top
+from txtrader.exsim.records import DepthRow, Indicative, Listing, Phase, Print, RowChange, SessionStats, Top
 from txtrader.model.order import Side
 
 if TYPE_CHECKING:
@@ -80,6 +80,13 @@ class BentFeed(MarketListener):
     def phase_changed(self, listing_id: int, phase: Phase) -> None:
         self.listener.phase_changed(listing_id, phase)
 
+    def indicative_changed(self, figures: Indicative) -> None:
+        if not self._is_stale():
+            self.listener.indicative_changed(figures)
+
+    def published(self, listing_id: int) -> None:
+        self.listener.published(listing_id)
+
     # -- what policies do
 
     def _steps(self, kind: str, fields: dict[str, Any]) -> list[Step]:
@@ -123,4 +130,5 @@ class BentFeed(MarketListener):
         """Give the watch its own listener back, with the truth."""
         if self.is_open:
             self._tell_rows(list(self._watch.bids), list(self._watch.asks))
+            self.listener.published(self._listing.id)
         self._watch.listener = self.listener

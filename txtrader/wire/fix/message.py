@@ -68,8 +68,8 @@ class Message:
         return self.index.get(tag) == "Y"
 
     def add(self, tag: int, value: object) -> Message:
-        """Append a field; None appends nothing.  Returns the message."""
-        if value is not None:
+        """Append a field; None appends nothing, nor does an empty text: no field may be empty.  Returns the message."""
+        if value is not None and value != "":
             self.fields.append((tag, value if isinstance(value, str) else str(value)))
             self._index = None
         return self

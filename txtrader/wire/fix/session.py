@@ -551,7 +551,7 @@ class FixSession:
         for tag, turned in _ROUTES.items():
             if value := message.get(tag):
                 answer.add(turned, value)
-        answer.add(45, message.get(34)).add(58, fault.text).add(371, fault.tag).add(372, message.type)
+        answer.add(45, self._number(message)).add(58, fault.text).add(371, fault.tag).add(372, message.type)
         if fault.reason <= self.dictionary.last_reason:
             answer.add(373, fault.reason)
         self._send(answer)
@@ -562,7 +562,7 @@ class FixSession:
         for tag, turned in _ROUTES.items():
             if value := message.get(tag):
                 answer.add(turned, value)
-        answer.add(45, message.get(34)).add(58, "Unsupported Message Type").add(372, message.type).add(380, "3")
+        answer.add(45, self._number(message)).add(58, "Unsupported Message Type").add(372, message.type).add(380, "3")
         if self.dictionary is not None and self.dictionary.is_transport_apart:
             answer.add(1137, self.options.appl_version)
         self._send(answer)

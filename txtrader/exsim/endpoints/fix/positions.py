@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from txtrader.dialects import fix as dialect
 from txtrader.dialects.fix_reports import instrument_to_wire
-from txtrader.exsim.endpoints.fix.data import contract_of
 from txtrader.exsim.endpoints.fix.endpoint import FixConnection
+from txtrader.exsim.endpoints.fix.instruments import contract_of
 from txtrader.exsim.instruments import unlisted
 from txtrader.exsim.records import Holding
 from txtrader.exsim.venue import Venue
