@@ -621,6 +621,29 @@ async def test_session_figures_and_raw_fields_arrive() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_auction_values_are_raw_fields_and_no_quotes() -> None:
+    async with trading() as (harness, _, instrument):
+        harness.adapter.subscribe(instrument)
+        await harness.adapter.broker_time()
+        connection = harness.endpoint.by_client[0]
+        request_id = line_of(harness, instrument).request_id
+        mark = harness.sink.mark()
+        price = {"price": Decimal("99.5"), "size": Decimal(0), "attrMask": 0}
+        connection.send("tickPrice", reqId=request_id, tickType=35, **price)
+        for kind, size in ((34, 100), (36, -50), (61, -50)):
+            connection.send("tickSize", reqId=request_id, tickType=kind, size=Decimal(size))
+        stats = await harness.sink.until(MarketStats, lambda told: "auction_price" in (told.raw or {}))
+        shown = {name: value for name, value in (stats.raw or {}).items() if name.startswith(("auction", "regulatory"))}
+        assert shown == {
+            "auction_price": "99.5",
+            "auction_volume": "100",
+            "auction_imbalance": "-50",
+            "regulatory_imbalance": "-50",
+        }
+        assert harness.sink.of(Quote, since=mark) == []
+
+
+@pytest_twisted.ensureDeferred
 async def test_delayed_data_is_marked_as_such() -> None:
     async with trading(endpoint={"has_live_data": False}, data_type=DataType.DELAYED) as (harness, _, instrument):
         harness.adapter.subscribe(instrument)

@@ -34,12 +34,16 @@ def order_terms(draw: st.DrawFn) -> tws.OrderTerms:
     if kind in (OrderType.MARKET, OrderType.LIMIT):
         tifs = list(TimeInForce)
     is_by_percent = draw(st.booleans())
+    tif = draw(st.sampled_from(tifs))
+    has_more = kind in (OrderType.MARKET, OrderType.LIMIT) and tif is not TimeInForce.CLS and draw(st.booleans())
+    peg = draw(st.sampled_from(["primary", "market", "mid"])) if has_more and kind is OrderType.LIMIT else ""
+    limits = st.none() | prices.filter(bool) if has_more else prices
     return tws.OrderTerms(
         side=draw(st.sampled_from([Side.BUY, Side.SELL])),
         quantity=draw(quantities),
         type=kind,
-        tif=draw(st.sampled_from(tifs)),
-        limit_price=draw(prices) if kind.needs_limit else None,
+        tif=tif,
+        limit_price=draw(limits) if kind.needs_limit or has_more else None,
         stop_price=draw(prices) if kind.needs_stop or kind.is_trailing else None,
         trail_amount=draw(quantities) if kind.is_trailing and not is_by_percent else None,
         trail_percent=draw(quantities) if kind.is_trailing and is_by_percent else None,
@@ -53,12 +57,70 @@ def order_terms(draw: st.DrawFn) -> tws.OrderTerms:
         parent_id=draw(st.none() | st.integers(min_value=1, max_value=2**30)),
         transmit=draw(st.booleans()),
         what_if=draw(st.booleans()),
+        hidden=draw(st.booleans()),
+        all_or_none=draw(st.booleans()),
+        min_quantity=draw(st.none() | st.integers(min_value=1, max_value=1000).map(Decimal)),
+        to_limit=has_more and not peg,
+        peg=peg,
+        peg_offset=draw(prices) if peg else Decimal(0),
     )
 
 
 @given(order_terms())
 def test_the_terms_of_an_order_survive_the_wire(terms: tws.OrderTerms) -> None:
     assert tws.terms_from_wire(tws.order_to_wire(terms)) == terms
+
+
+@pytest.mark.parametrize(
+    ("word", "peg", "side", "offset", "added"),
+    [
+        ("REL", "primary", "BUY", "0.10", "0.10"),
+        ("REL", "primary", "SELL", "0.10", "-0.10"),
+        ("PEG MKT", "market", "BUY", "0.10", "-0.10"),
+        ("PEGMKT", "market", "SELL", "0.10", "0.10"),
+        ("PEG MID", "mid", "BUY", "0.10", "-0.10"),
+        ("PEGMID", "mid", "SELL", "-0.10", "-0.10"),
+    ],
+)
+def test_an_offset_of_tws_counts_by_side(word: str, peg: str, side: str, offset: str, added: str) -> None:
+    fields = {"orderType": word, "action": side, "totalQuantity": Decimal(1), "auxPrice": Decimal(offset)}
+    terms = tws.terms_from_wire({**fields, "lmtPrice": Decimal(0)})
+    assert terms is not None
+    assert (terms.type, terms.peg, terms.peg_offset) == (OrderType.LIMIT, peg, Decimal(added))
+    assert (terms.limit_price, terms.stop_price) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "price", "limit"), [("REL", "9.50", "9.50"), ("PEG MID", "0", None), ("MTL", "9.50", "9.50")]
+)
+def test_the_gateway_takes_a_special_order_for_no_plain_one(word: str, price: str, limit: str | None) -> None:
+    fields = {"orderId": 7, "orderType": word, "action": "BUY", "totalQuantity": Decimal(5), "tif": "DAY"}
+    prices = {"auxPrice": Decimal("0.10"), "lmtPrice": Decimal(price)}
+    update = tws.update_from_open_order({**fields, **prices, "status": "Submitted"}, "tws", None, receive_time=NOW)
+    assert (update.type, update.broker_type, update.side) == (None, word, Side.BUY)
+    assert (update.limit_price, update.stop_price) == (None if limit is None else Decimal(limit), None)
+
+
+@pytest.mark.parametrize(
+    ("terms", "path"),
+    [
+        ({"type": OrderType.MARKET, "tif": TimeInForce.CLS, "to_limit": True}, "to_limit"),
+        ({"type": OrderType.LIMIT, "tif": TimeInForce.CLS, "peg": "mid"}, "peg"),
+        ({"type": OrderType.LIMIT, "peg": "moon"}, "peg"),
+        ({"type": OrderType.LIMIT, "limit_price": Decimal(1), "min_quantity": Decimal("0.5")}, "min_quantity"),
+    ],
+)
+def test_what_tws_has_no_word_for_is_refused_by_its_name(terms: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        tws.order_to_wire(tws.OrderTerms(side=Side.BUY, quantity=Decimal(1), **terms))
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(34, "auction_volume"), (35, "auction_price"), (61, "regulatory_imbalance")]
+)
+def test_auction_ticks_have_names(number: int, name: str) -> None:
+    assert tws.tick_name(number) == name
 
 
 @pytest.mark.parametrize("kind", list(OrderType))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 from tws_memory_client import IBM, MemoryClient, World
 from tws_random_fields import some_fields
 
 from tests.fuzz_seeds import seeds
 from txtrader.exsim.endpoints.tws import TwsOptions
+from txtrader.exsim.records import Phase
+from txtrader.model.order import Side
 from txtrader.wire.tws.framing import frame
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.table import REQUESTS
@@ -44,6 +47,21 @@ GOOD = {
     "optionPrice": Decimal(10),
     "underPrice": Decimal(600),
 }
+PRICES = [None, Decimal(0), *map(Decimal, ("0.01", "-0.05", "0.005", "1", "299.5", "300", "300.50", "302", "1E+30"))]
+POOLS: dict[str, list[Any]] = {
+    "action": ["BUY", "SELL"],
+    "orderType": ["LMT", "MKT", "MTL", "REL", "PEG MKT", "PEGMID", "PEG BEST", "STP"],
+    "totalQuantity": [Decimal(1), Decimal(10), Decimal(100)],
+    "lmtPrice": PRICES,
+    "auxPrice": PRICES,
+    "tif": ["DAY", "DAY", "GTC", "IOC", "FOK", "OPG"],
+    "hidden": [False, False, True],
+    "allOrNone": [False, False, True],
+    "minQty": [None, None, 0, 5, 50, -1],
+    "displaySize": [0, 0, 1, 10],
+    "whatIf": [False, False, False, True],
+}
+FLAGS = ("orderType", "tif", "hidden", "allOrNone", "displaySize")
 
 
 @seeds(6)
@@ -108,3 +126,33 @@ def test_a_random_stream_of_bytes_ends_the_connection_or_nothing() -> None:
         client.feed(random.randbytes(200))
         assert client.is_closed
         world.close()
+
+
+@seeds(4)
+def test_orders_with_any_terms_are_taken_or_refused_and_told_back_as_given(seed: int) -> None:
+    random = Random(seed)
+    world = World(has_house=False)
+    client = world.connect(0)
+    last, kinds = 0, set()
+    for turn in range(1000):
+        if turn % 10 == 0:
+            world.trade_against(Side.BUY, 20, "299.00")
+            world.trade_against(Side.SELL, 20, "301.00")
+        number = random.randrange(max(1, last - 5), last + 2)
+        last = max(last, number)
+        fields = {name: random.choice(values) for name, values in POOLS.items()}
+        got = client.place(number, **fields)
+        assert all(message["errorCode"] != 322 for message in got if message.name == "error")
+        taken = [m for m in got if m.name == "openOrder" and m["orderId"] == number and m["status"] == "Submitted"]
+        if taken and not fields["whatIf"]:
+            told = taken[-1]
+            kinds.add(told["orderType"])
+            assert {name: told[name] for name in FLAGS} == {name: fields[name] for name in FLAGS}
+            assert (told["auxPrice"], told["minQty"]) == (fields["auxPrice"] or 0, fields["minQty"])
+        if random.random() < 0.05:
+            is_on = world.venue.phase(8314) is Phase.CONTINUOUS
+            world.venue.set_phase(8314, random.choice([Phase.PAUSE, Phase.HALT]) if is_on else Phase.CONTINUOUS)
+        if random.random() < 0.3:
+            client.send("cancelOrder", orderId=random.randrange(1, last + 1))
+    assert len(kinds) > 1  # some were taken
+    world.close()

@@ -109,8 +109,6 @@ def test_partial_fills_count_up(world: World, client: MemoryClient) -> None:
         ({"secType": "MAGIC", "conId": 0}, 321),
         ({"secType": "BAG", "conId": 0}, 200),
         ({"goodAfterTime": "20251127-15:00:00"}, 201),
-        ({"allOrNone": True}, 201),
-        ({"minQty": 10}, 201),
         ({"hedgeType": "D"}, 201),
         ({"scalePriceIncrement": Decimal(1)}, 201),
         ({"adjustedOrderType": "STP"}, 201),

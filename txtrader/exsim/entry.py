@@ -172,7 +172,7 @@ def _check_peg(terms: Terms, listing: Listing) -> Refusal | None:
         return Refusal(Reason.UNSUPPORTED, f"nothing is pegged to {terms.peg}: there are {', '.join(PEGS)}")
     if terms.type is not OrderType.LIMIT or terms.tif in (TimeInForce.IOC, TimeInForce.FOK) or terms.post_only:
         return Refusal(Reason.UNSUPPORTED, "only a limit order that may rest, and trade, can be pegged")
-    if not terms.peg_offset.is_finite() or terms.peg_offset % listing.tick:
+    if not _is_sane(terms.peg_offset) or terms.peg_offset % listing.tick:
         return Refusal(Reason.PRICE_TICK, f"the offset {terms.peg_offset} is not a multiple of {listing.tick}")
     return None
 

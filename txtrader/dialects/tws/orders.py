@@ -15,10 +15,12 @@ import msgspec
 
 from txtrader.dialects.tws.times import time_from_wire, time_to_wire
 from txtrader.dialects.tws.words import (
+    TIFS,
     order_type_from_wire,
     order_type_to_wire,
     side_from_wire,
     side_to_wire,
+    special_type_from_wire,
     status_from_wire,
 )
 from txtrader.errors import InvalidArgument
@@ -30,6 +32,7 @@ __all__ = [
     "OrderTerms",
     "margins_from_wire",
     "order_to_wire",
+    "peg_offset_between",
     "terms_from_wire",
     "terms_of",
     "update_from_completed_order",
@@ -37,6 +40,7 @@ __all__ = [
     "update_from_status",
 ]
 
+_ZERO = Decimal(0)
 REDUCE_WITH_BLOCK = 2  # a fill cancels the others, a partial fill reduces them, and no two are filled at once
 
 
@@ -45,6 +49,11 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
 
     `parent_id` is the TWS order id of the parent in the same login; `transmit` False holds the order until a member
     of its bracket with True follows.
+
+    The rest the gateway's own orders do not have.  A `hidden` order is not shown; `min_quantity`: it trades for no less
+    at once, `all_or_none`: for no less than all.  `to_limit` and `peg` are as in `SpecialType`: `limit_price` is then
+    the limit that the order has become, or the cap of its price, and None for none, which TWS writes as 0 as well.
+    `peg_offset` is added to what the order follows, whichever the side.
     """
 
     side: Side
@@ -65,6 +74,22 @@ class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int | None = None
     transmit: bool = True
     what_if: bool = False
+    hidden: bool = False
+    all_or_none: bool = False
+    min_quantity: Decimal | None = None
+    to_limit: bool = False
+    peg: str = ""
+    peg_offset: Decimal = _ZERO
+
+
+def peg_offset_between(offset: Decimal, peg: str, side: Side) -> Decimal:
+    """Turn an offset as TWS counts it into one that is added to what the order follows, or that one into TWS's.
+
+    TWS counts towards the other side where an order follows its own (a buy is at the bid plus the offset), and away
+    from the other side elsewhere (a buy is at the ask, or the middle, minus the offset).
+    """
+    sign = side.sign if peg == "primary" else -side.sign
+    return sign * offset if offset else _ZERO
 
 
 def terms_of(order: Order, by: OrderRequest | None = None) -> OrderTerms:
@@ -95,7 +120,7 @@ def order_to_wire(terms: OrderTerms) -> dict[str, Any]:
     eTradeOnly and firmQuoteOnly are said to be False because older API packages default them to True, which TWS has
     refused since November 2022 (10268).  Raises InvalidArgument for what TWS cannot carry.
     """
-    word, tif = order_type_to_wire(terms.type, terms.tif)
+    word, tif = order_type_to_wire(terms.type, terms.tif, to_limit=terms.to_limit, peg=terms.peg)
     fields: dict[str, Any] = {
         "action": side_to_wire(terms.side),
         "totalQuantity": terms.quantity,
@@ -118,6 +143,9 @@ def order_to_wire(terms: OrderTerms) -> dict[str, Any]:
         fields["trailStopPrice"] = terms.stop_price
         fields["lmtPriceOffset"] = terms.limit_offset
         fields["lmtPrice"] = terms.limit_price
+    elif terms.peg:
+        fields["lmtPrice"] = terms.limit_price
+        fields["auxPrice"] = peg_offset_between(terms.peg_offset, terms.peg, terms.side)
     else:
         fields["lmtPrice"] = terms.limit_price
         fields["auxPrice"] = terms.stop_price
@@ -130,6 +158,14 @@ def order_to_wire(terms: OrderTerms) -> dict[str, Any]:
         if terms.display_quantity != terms.display_quantity.to_integral_value():
             raise InvalidArgument("TWS shows whole units only", path="display_quantity", reason="unsupported")
         fields["displaySize"] = int(terms.display_quantity)
+    if terms.hidden:
+        fields["hidden"] = True
+    if terms.all_or_none:
+        fields["allOrNone"] = True
+    if terms.min_quantity is not None:
+        if terms.min_quantity != terms.min_quantity.to_integral_value():
+            raise InvalidArgument("TWS has least quantities in whole units only", path="min_quantity")
+        fields["minQty"] = int(terms.min_quantity)
     return fields
 
 
@@ -143,8 +179,10 @@ def _used_price(value: Any, is_used: bool) -> Decimal | None:
 
 
 def terms_from_wire(fields: Mapping[str, Any]) -> OrderTerms | None:
-    """Read the terms of a placeOrder or openOrder; None for an order type or side that the model has no word for."""
-    kind, tif = order_type_from_wire(str(fields.get("orderType") or ""), str(fields.get("tif") or "DAY"))
+    """Read the terms of a placeOrder or openOrder; None for an order type or side that there is no word for here."""
+    word, tif_word = str(fields.get("orderType") or ""), str(fields.get("tif") or "DAY")
+    special = special_type_from_wire(word)
+    kind, tif = order_type_from_wire(word, tif_word) if special is None else (special.type, TIFS.get(tif_word))
     side = side_from_wire(str(fields.get("action") or ""))
     quantity = fields.get("totalQuantity")
     if kind is None or tif is None or side is None or quantity is None:
@@ -152,12 +190,14 @@ def terms_from_wire(fields: Mapping[str, Any]) -> OrderTerms | None:
     is_trailing = kind.is_trailing
     display = fields.get("displaySize")
     percent = _price(fields.get("trailingPercent")) if is_trailing else None
+    limit = _used_price(fields.get("lmtPrice"), kind.needs_limit or special is not None)
+    peg = "" if special is None else special.peg
     return OrderTerms(
         side=side,
         quantity=plain(Decimal(quantity)),
         type=kind,
         tif=tif,
-        limit_price=_used_price(fields.get("lmtPrice"), kind.needs_limit),
+        limit_price=limit if special is None else limit or None,
         stop_price=_price(fields.get("trailStopPrice"))
         if is_trailing
         else _used_price(fields.get("auxPrice"), kind.needs_stop),
@@ -173,6 +213,12 @@ def terms_from_wire(fields: Mapping[str, Any]) -> OrderTerms | None:
         parent_id=fields.get("parentId") or None,
         transmit=bool(fields.get("transmit", True)),
         what_if=bool(fields.get("whatIf")),
+        hidden=bool(fields.get("hidden")),
+        all_or_none=bool(fields.get("allOrNone")),
+        min_quantity=Decimal(fields["minQty"]) if fields.get("minQty") else None,
+        to_limit=special is not None and special.to_limit,
+        peg=peg,
+        peg_offset=peg_offset_between(_price(fields.get("auxPrice")) or _ZERO, peg, side) if peg else _ZERO,
     )
 
 

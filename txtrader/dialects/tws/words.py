@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum
+from typing import NamedTuple
 
 from txtrader.errors import InvalidArgument
 from txtrader.model.instrument import SecType
@@ -20,8 +21,10 @@ __all__ = [
     "MARKET_DATA_TYPE_NUMBERS",
     "ORDER_TYPES",
     "PRICE_TO_SIZE_TICK",
+    "SPECIAL_TYPES",
     "STATUSES",
     "TIFS",
+    "SpecialType",
     "TickType",
     "order_type_from_wire",
     "order_type_to_wire",
@@ -29,6 +32,7 @@ __all__ = [
     "sectype_from_wire",
     "side_from_wire",
     "side_to_wire",
+    "special_type_from_wire",
     "status_from_wire",
     "status_to_wire",
     "tick_name",
@@ -81,6 +85,29 @@ _TYPE_WORDS: dict[str, tuple[OrderType, TimeInForce | None]] = {
     "TRAILLMT": (OrderType.TRAILING_STOP_LIMIT, None),
 }
 
+
+class SpecialType(NamedTuple):
+    """What an order type of TWS means that is one of ours with a term of its own.
+
+    `to_limit`: a market order whose rest becomes a limit order.  `peg`: a limit order whose price follows its own
+    side's best price (`primary`), the other side's (`market`) or their middle (`mid`).
+    """
+
+    type: OrderType
+    to_limit: bool = False
+    peg: str = ""
+
+
+SPECIAL_TYPES: dict[str, SpecialType] = {
+    "MTL": SpecialType(OrderType.MARKET, to_limit=True),
+    "REL": SpecialType(OrderType.LIMIT, peg="primary"),
+    "PEG MKT": SpecialType(OrderType.LIMIT, peg="market"),
+    "PEG MID": SpecialType(OrderType.LIMIT, peg="mid"),
+}
+"""Kept apart from the plain types: who has no such terms must not take one of these for a plain order."""
+_SPECIAL_WORDS: dict[SpecialType, str] = {special: word for word, special in SPECIAL_TYPES.items()}
+_SPECIAL_ALIASES = {word.replace(" ", ""): word for word in SPECIAL_TYPES}
+
 TIFS: dict[str, TimeInForce] = {tif.value: tif for tif in TimeInForce if tif is not TimeInForce.CLS}
 
 _SIDES: dict[str, Side] = {
@@ -131,11 +158,15 @@ class TickType(IntEnum):
     IMPLIED_VOLATILITY = 24
     BID_EXCHANGE = 32
     ASK_EXCHANGE = 33
+    AUCTION_VOLUME = 34
+    AUCTION_PRICE = 35
+    AUCTION_IMBALANCE = 36
     MARK_PRICE = 37
     LAST_TIMESTAMP = 45
     RT_VOLUME = 48
     HALTED = 49
     CUSTOM_OPTION = 53
+    REGULATORY_IMBALANCE = 61
     DELAYED_BID = 66
     DELAYED_ASK = 67
     DELAYED_LAST = 68
@@ -182,8 +213,14 @@ def status_to_wire(status: OrderStatus) -> str:
     return _STATUS_WORDS[status]
 
 
-def order_type_to_wire(kind: OrderType, tif: TimeInForce) -> tuple[str, str]:
-    """Return TWS's (orderType, tif).  Raises InvalidArgument for a pair that TWS does not have."""
+def order_type_to_wire(kind: OrderType, tif: TimeInForce, *, to_limit: bool = False, peg: str = "") -> tuple[str, str]:
+    """Return TWS's (orderType, tif).  Raises InvalidArgument for what TWS does not have; see `SpecialType`."""
+    if to_limit or peg:
+        special = _SPECIAL_WORDS.get(SpecialType(kind, to_limit, peg))
+        if special is None or tif is TimeInForce.CLS:
+            what = "to_limit" if to_limit else "peg"
+            raise InvalidArgument(f"TWS has no such {kind} order, {tif}", path=what, reason="unsupported")
+        return special, tif.value
     if tif is TimeInForce.CLS:
         word = _CLOSING_TYPES.get(kind)
         if word is None:
@@ -195,9 +232,14 @@ def order_type_to_wire(kind: OrderType, tif: TimeInForce) -> tuple[str, str]:
 
 
 def order_type_from_wire(word: str, tif: str) -> tuple[OrderType | None, TimeInForce | None]:
-    """Translate TWS's (orderType, tif); None for what the model has no word for."""
+    """Translate TWS's (orderType, tif); None for what the model has no word for, such as `SPECIAL_TYPES`."""
     kind, own_tif = _TYPE_WORDS.get(word, (None, None))
     return kind, own_tif or TIFS.get(tif)
+
+
+def special_type_from_wire(word: str) -> SpecialType | None:
+    """Translate an order type that is one of ours with a term of its own; None for any other."""
+    return SPECIAL_TYPES.get(_SPECIAL_ALIASES.get(word, word))
 
 
 def side_to_wire(side: Side) -> str:

@@ -111,7 +111,8 @@ def order_to_state(extra: Any) -> dict[str, Any] | None:
     """Turn what the desk hung on an order into plain data: the fields are kept as the message they came in."""
     if not isinstance(extra, DeskOrder):
         return None
-    body = REQUESTS.encode(Message("placeOrder", extra.fields), MAX_VERSION)
+    accepted = extra.fields if extra.former is None else extra.former
+    body = REQUESTS.encode(Message("placeOrder", accepted), MAX_VERSION)
     return {
         "wire": "tws",
         "client_id": extra.client_id,

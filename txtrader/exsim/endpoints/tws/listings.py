@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from txtrader.dialects.tws.words import ORDER_TYPES, TIFS, right_from_wire
+from txtrader.dialects.tws.words import ORDER_TYPES, SPECIAL_TYPES, TIFS, right_from_wire
 from txtrader.exsim.endpoints.tws.service import RequestFailed
 from txtrader.exsim.endpoints.tws.times import SECOND, date_of, moment
 from txtrader.exsim.records import Listing
@@ -130,13 +130,14 @@ class Listings:
     def details(self, listing: Listing, exchange: str, version: int) -> dict[str, Any]:
         """Write the fields of contractDetails, without the request id."""
         words = [ORDER_TYPES[kind] for kind in listing.order_types if kind in ORDER_TYPES]
+        words += [word for word, special in SPECIAL_TYPES.items() if special.type in listing.order_types]
         return {
             **self.contract(listing, exchange),
             "lastTradeDate": listing.expiry,
             "marketName": listing.trading_class,
             "minTick": plain(listing.tick),
             "mdSizeMultiplier": 1,
-            "orderTypes": ",".join([*words, *TIFS]),
+            "orderTypes": ",".join([*words, "HID", "AON", *TIFS]),
             "validExchanges": ",".join(listing.valid_exchanges),
             "priceMagnifier": 1,
             "underConId": listing.under_id or 0,

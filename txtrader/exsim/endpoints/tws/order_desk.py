@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txtrader.exsim.endpoints.tws.desk_order import DeskOrder, fields_from_state
-from txtrader.exsim.endpoints.tws.order_messages import OrderMessages, manual_fields
+from txtrader.exsim.endpoints.tws.order_messages import OrderMessages, fields_of
 from txtrader.exsim.endpoints.tws.owners import owner_of
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
@@ -43,7 +43,7 @@ def refusal_text(refusal: Refusal) -> str:
     """Say a refusal in the form of TWS."""
     code = refusal_code(refusal)
     if code == 110:
-        return "The price does not conform to the minimum price variation for this contract."
+        return f"The price does not conform to the minimum price variation for this contract. ({refusal.text})"
     return f"Order rejected - reason:{refusal.text}" if code == 201 else refusal.text
 
 
@@ -108,7 +108,7 @@ class OrderDesk(OrderListener):
                 placed = self._restored(order, extra)
             else:
                 exchange = order.terms.exchange or self.endpoint.listings.default_exchange(order.listing)
-                placed = self.new_order(0, 0, manual_fields(order), order.listing, exchange)
+                placed = self.new_order(0, 0, fields_of(order), order.listing, exchange)
             placed.order = order
             self._by_venue_id[order.id] = placed
         return placed
@@ -234,6 +234,8 @@ class OrderDesk(OrderListener):
 
     def order_replaced(self, order: Order) -> None:
         placed = self.placed_of(order)
+        if placed.former is None:  # somebody else has changed it
+            placed.fields = {**placed.fields, **fields_of(order), "action": placed.fields["action"]}
         placed.former = None
         self.send_order(placed, self.hearers(placed))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from txtrader.dialects.tws.orders import peg_offset_between
+from txtrader.dialects.tws.times import time_to_wire
 from txtrader.dialects.tws.words import EXECUTION_SIDES, LIQUIDITY, order_type_to_wire, side_to_wire
 from txtrader.errors import InvalidArgument
 from txtrader.exsim.endpoints.tws.desk_order import ZERO, DeskOrder
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from txtrader.exsim.endpoints.tws.listings import Listings
     from txtrader.exsim.endpoints.tws.times import Zone
 
-__all__ = ["OrderMessages", "manual_fields"]
+__all__ = ["OrderMessages", "fields_of"]
 
 _OPEN_NAMES = RESPONSES.by_name["openOrder"].layout.names
 _COMPLETED_NAMES = RESPONSES.by_name["completedOrder"].layout.names
@@ -29,23 +31,35 @@ _UNBOUND = 2147483647
 """What executions of orders that no client placed carry as order id: a habit of TWS."""
 
 
-def manual_fields(order: Order) -> dict[str, Any]:
-    """Write the placeOrder fields of an order that no API client placed."""
+def fields_of(order: Order) -> dict[str, Any]:
+    """Write the placeOrder fields of an order from its terms, where they are not those that an API client gave.
+
+    Shown and least quantities are whole on this wire: a part of a unit is left out.
+    """
     terms = order.terms
     try:
-        word, tif = order_type_to_wire(terms.type, terms.tif)
+        word, tif = order_type_to_wire(terms.type, terms.tif, to_limit=terms.to_limit, peg=terms.peg)
     except InvalidArgument:
         word, tif = terms.type.value, terms.tif.value
     is_trailing = terms.type.is_trailing
+    auxiliary = terms.trail_amount if is_trailing else terms.stop_price
+    if terms.peg:
+        auxiliary = peg_offset_between(terms.peg_offset, terms.peg, Side(terms.side))
     return {
         "action": side_to_wire(Side(terms.side)),
         "totalQuantity": terms.quantity,
         "orderType": word,
         "tif": tif,
         "lmtPrice": terms.limit_price,
-        "auxPrice": terms.trail_amount if is_trailing else terms.stop_price,
+        "auxPrice": auxiliary,
         "trailStopPrice": terms.stop_price if is_trailing else None,
         "trailingPercent": terms.trail_percent,
+        "lmtPriceOffset": terms.limit_offset,
+        "goodTillDate": "" if terms.expire_time is None else time_to_wire(terms.expire_time),
+        "displaySize": int(terms.display_quantity or 0),
+        "hidden": terms.hidden,
+        "allOrNone": terms.all_or_none,
+        "minQty": None if terms.min_quantity is None else int(terms.min_quantity),
         "account": terms.account,
         "orderRef": terms.client_order_id,
         "ocaGroup": terms.oca_group,
@@ -196,6 +210,9 @@ class OrderMessages:
         listing: Listing = placed.listing
         contract = self._listings.contract(listing, placed.exchange)
         given = {name: value for name, value in placed.fields.items() if value is not None and value != ""}
+        order = placed.order
+        if order is not None and order.terms.to_limit and order.price is not None:
+            given["lmtPrice"] = plain(order.price * listing.tick)  # the limit that it has become
         return {**_DEFAULTS, **given, **contract, "right": listing.right or "?"}
 
 

@@ -11,7 +11,8 @@ from txtrader.exsim.endpoints.tws.option_quotes import send_option_ticks
 from txtrader.exsim.endpoints.tws.service import Answer, RequestFailed, Service
 from txtrader.exsim.endpoints.tws.times import SECOND
 from txtrader.exsim.listeners import MarketListener
-from txtrader.exsim.records import Listing, Phase, Print, SessionStats, Top
+from txtrader.exsim.phases import CALLS
+from txtrader.exsim.records import Indicative, Listing, Phase, Print, SessionStats, Top
 from txtrader.exsim.venue import Watch
 from txtrader.model.instrument import SecType
 from txtrader.model.numbers import plain, plain_text
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Line", "Quotes"]
 
 LIVE, FROZEN, DELAYED, DELAYED_FROZEN = 1, 2, 3, 4
-_TRADE_TICKS, _ALL_TRADE_TICKS, _MARK, _SHORTABLE = 233, 375, 221, 236
+_TRADE_TICKS, _ALL_TRADE_TICKS, _MARK, _SHORTABLE, _AUCTION = 233, 375, 221, 236, 225
 _LEGAL_TICKS = frozenset(
     {100, 101, 104, 105, 106, 125, 165, 221, 225, 232, 233, 236, 256, 258, 292, 293, 294, 295, 318, 370, 375}
     | {411, 456, 460, 499, 506, 511, 512, 576, 577, 586, 587, 588, 595, 614, 619, 623, 646, 659}
@@ -107,7 +108,27 @@ class Line(MarketListener):
             self._figures(stats)
 
     def phase_changed(self, listing_id: int, phase: Phase) -> None:
-        self._generic_tick(TickType.HALTED, _HALTS.get(phase, 0))
+        if self.is_blocked:
+            return
+        with self._connection.together():
+            self._generic_tick(TickType.HALTED, _HALTS.get(phase, 0))
+            if phase not in CALLS and TickType.AUCTION_PRICE in self._shown:
+                self.indicative_changed(self._venue.indicative(listing_id))  # it is over
+
+    def indicative_changed(self, figures: Indicative) -> None:
+        if self.is_blocked or _AUCTION not in self._generic:
+            return
+        with self._connection.together():
+            price = _NO_PRICE if figures.price is None else figures.price
+            if self._is_news(TickType.AUCTION_PRICE, price):
+                self._price(TickType.AUCTION_PRICE, price, _ZERO)
+            for tick, size in (
+                (TickType.AUCTION_VOLUME, figures.volume),
+                (TickType.AUCTION_IMBALANCE, figures.surplus),
+                (TickType.REGULATORY_IMBALANCE, figures.surplus),  # the venue knows of one imbalance only
+            ):
+                if self._is_news(tick, size):
+                    self._size(tick, size)
 
     # -- the first picture
 
@@ -133,6 +154,8 @@ class Line(MarketListener):
                 self._connection.send("tickGeneric", reqId=self._req_id, tickType=46, value=Decimal(3))
             if _MARK in self._generic:
                 self._price(TickType.MARK_PRICE, self._venue.mark(listing_id), _ZERO)
+            if self._venue.phase(listing_id) in CALLS:
+                self.indicative_changed(self._venue.indicative(listing_id))
 
     # -- single ticks
 
@@ -157,9 +180,15 @@ class Line(MarketListener):
             (TickType.CLOSE, stats.previous_close),
             (TickType.OPEN, stats.open),
         ):
-            if value is not None and self._shown.get(tick) != value:
-                self._shown[tick] = value
+            if value is not None and self._is_news(tick, value):
                 self._price(tick, value, _ZERO)
+
+    def _is_news(self, tick: TickType, value: Decimal) -> bool:
+        """Tell whether a value is not the last one that was sent, and remember it."""
+        if self._shown.get(tick) == value:
+            return False
+        self._shown[tick] = value
+        return True
 
     def _trade_strings(self, trade: Print) -> None:
         if not self._generic:

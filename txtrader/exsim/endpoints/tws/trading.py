@@ -6,39 +6,22 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from txtrader.dialects.tws.orders import OrderTerms, terms_from_wire
+from txtrader.dialects.tws.orders import OrderTerms
 from txtrader.dialects.tws.times import time_from_wire
 from txtrader.dialects.tws.words import side_from_wire
 from txtrader.exsim.endpoints.tws.desk_order import DeskOrder
-from txtrader.exsim.endpoints.tws.order_desk import OCA_REDUCE, OrderDesk, owner_of, refusal_code, refusal_text
+from txtrader.exsim.endpoints.tws.order_desk import OrderDesk, owner_of, refusal_code, refusal_text
+from txtrader.exsim.endpoints.tws.order_entry import changes_of, check_order, venue_terms
 from txtrader.exsim.endpoints.tws.service import Answer, RequestFailed, Service
-from txtrader.exsim.records import Changes, Fill, Listing, Terms
-from txtrader.model.instrument import SecType
+from txtrader.exsim.records import Fill, Listing, Terms
 from txtrader.model.numbers import plain
-from txtrader.model.order import OrderStatus, TimeInForce
+from txtrader.model.order import OrderStatus
 from txtrader.wire.tws.message import Message
 
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.tws.connection import TwsConnection
 
 __all__ = ["Trading"]
-
-_FRACTIONS_SINCE = 163
-
-_NOT_OFFERED: tuple[tuple[str, str], ...] = (
-    ("conditions", "Order conditions"),
-    ("goodAfterTime", "Good after times"),
-    ("allOrNone", "All-or-none orders"),
-    ("minQty", "Minimum quantities"),
-    ("hedgeType", "Hedging orders"),
-    ("scalePriceIncrement", "Scale orders"),
-    ("deltaNeutralContract", "Delta neutral contracts"),
-    ("cashQty", "Cash quantities"),
-)
-"""What decides whether and when an order trades, and what the venue does not have: refused, never ignored."""
-_NO_ADJUSTMENT = ("", "None")
 
 
 class Trading(Service):
@@ -100,7 +83,7 @@ class Trading(Service):
             self._transmit(placed)
 
     def _answer_what_if(self, placed: DeskOrder, terms: OrderTerms) -> None:
-        figures = self.venue.what_if(owner_of(self._client_id), self._venue_terms(placed, terms, None))
+        figures = self.venue.what_if(owner_of(self._client_id), venue_terms(placed, terms, None))
         if figures.refusal is not None and refusal_code(figures.refusal) != 201:
             raise RequestFailed(refusal_code(figures.refusal), refusal_text(figures.refusal))
         self.send("openOrder", **self._desk.messages.what_if(placed, figures))
@@ -122,78 +105,12 @@ class Trading(Service):
             leader: int | None = None
             if member is not parent and parent is not None:
                 leader = -1 if parent.order is None else parent.order.id
-            entered.append(self._venue_terms(member, terms, leader))
+            entered.append(venue_terms(member, terms, leader))
         for order in self.venue.submit_all(owner_of(self._client_id), entered):
             self._desk.placed_of(order)  # known from now on, even where nothing was said of it yet
 
     def _check(self, fields: Mapping[str, Any], listing: Listing) -> OrderTerms:
-        """Check what TWS itself checks before an order goes anywhere; raises RequestFailed."""
-        options = self.endpoint.options
-        if options.rejects_etrade_only:
-            for name, word in (("eTradeOnly", "EtradeOnly"), ("firmQuoteOnly", "FirmQuoteOnly")):
-                if fields.get(name):
-                    raise RequestFailed(10268, f"The '{word}' order attribute is not supported.")
-        terms = terms_from_wire(fields)
-        if side_from_wire(fields["action"]) is None:
-            raise RequestFailed(321, "Error validating request.-'bO' : cause - Invalid side")
-        if fields["totalQuantity"] is None or fields["totalQuantity"] <= 0:
-            raise RequestFailed(434, "The order size cannot be zero.")
-        if terms is None:
-            raise RequestFailed(
-                321,
-                "Error validating request.-'bO' : cause - Invalid order type or time in force was entered:"
-                f" {fields['orderType']} {fields['tif']}",
-            )
-        self._check_offered(fields)
-        quantity = terms.quantity
-        if options.limits_old_clients and self.connection.version < _FRACTIONS_SINCE:
-            if listing.step != listing.step.to_integral_value() or listing.sectype in (SecType.CASH, SecType.CRYPTO):
-                raise RequestFailed(10285, "Your API version does not support fractional size rules.")
-            if quantity != quantity.to_integral_value():
-                raise RequestFailed(10285, "Your API version does not support fractional size rules.")
-        account = terms.account or self.endpoint.accounts[0]
-        if account not in self.endpoint.accounts:
-            raise RequestFailed(321, f"Error validating request.-'bO' : cause - Invalid account code '{account}'.")
-        good_till = terms.good_till
-        if terms.tif is TimeInForce.GTD:
-            good_till = time_from_wire(fields["goodTillDate"], self.endpoint.zone.info)
-            if good_till is None:
-                raise RequestFailed(321, "Error validating request.-'bO' : cause - Invalid good till date")
-        return msgspec.structs.replace(terms, account=account, good_till=good_till)
-
-    @staticmethod
-    def _check_offered(fields: Mapping[str, Any]) -> None:
-        refused = [text for name, text in _NOT_OFFERED if fields.get(name)]
-        if (fields.get("adjustedOrderType") or "") not in _NO_ADJUSTMENT:
-            refused.append("Adjusted stops")
-        if (fields.get("deltaNeutralOrderType") or "") not in _NO_ADJUSTMENT:
-            refused.append("Delta neutral orders")
-        if refused:
-            raise RequestFailed(201, f"Order rejected - reason:{refused[0]} are not offered by this venue")
-
-    def _venue_terms(self, placed: DeskOrder, terms: OrderTerms, parent_id: int | None) -> Terms:
-        assert terms.account is not None
-        return Terms(
-            listing_id=placed.listing.id,
-            account=terms.account,
-            side=terms.side,
-            quantity=terms.quantity,
-            type=terms.type,
-            limit_price=terms.limit_price,
-            stop_price=terms.stop_price,
-            trail_amount=terms.trail_amount,
-            trail_percent=terms.trail_percent,
-            limit_offset=terms.limit_offset,
-            tif=terms.tif,
-            expire_time=terms.good_till,
-            display_quantity=terms.display_quantity,
-            client_order_id=terms.order_ref or "",
-            parent_id=parent_id,
-            oca_group=terms.oco_group or "",
-            oca_type=(placed.fields.get("ocaType") or OCA_REDUCE) if terms.oco_group else 0,
-            exchange=placed.exchange,
-            extra=placed,
-        )
+        return check_order(self.endpoint, self.connection.version, fields, listing)
 
     # -- changing
 
@@ -208,26 +125,12 @@ class Trading(Service):
         terms = self._check(fields, listing)
         if listing.id != placed.listing.id or terms.side.action != order.side.action:
             raise RequestFailed(105, "Order being modified does not match original order.")
-        if terms.type is not order.type:
-            raise RequestFailed(329, "Order modify failed. Cannot change to the new order type.")
+        changes = changes_of(placed, order, fields, terms)
         former = placed.fields if placed.former is None else placed.former
-        placed.fields, placed.former = {**fields, "account": former["account"]}, former
+        kept = {name: former.get(name) for name in ("account", "parentId")}
+        placed.fields, placed.former = {**fields, **kept}, former
         self._desk.asking = placed
-        refusal = self.venue.replace(
-            order.owner,
-            order.id,
-            Changes(
-                quantity=terms.quantity,
-                limit_price=terms.limit_price,
-                stop_price=terms.stop_price,
-                trail_amount=terms.trail_amount,
-                trail_percent=terms.trail_percent,
-                limit_offset=terms.limit_offset,
-                tif=terms.tif,
-                expire_time=terms.good_till,
-                client_order_id=terms.order_ref or "",
-            ),
-        )
+        refusal = self.venue.replace(order.owner, order.id, changes)
         self._desk.asking = None
         if refusal is not None:
             placed.fields, placed.former = former, None
