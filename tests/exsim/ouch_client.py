@@ -79,7 +79,7 @@ class Told:
         for key in ("name", "old"):
             if key in self.fields and version == "4.2":
                 token = self.fields[key]
-                self.fields[key] = int(token[1:]) if token[1:].isdigit() else token
+                self.fields[key] = int(token[1:]) if token[1:].isdecimal() else token
         for key in ("price", "ref_price"):
             if key in self.fields:
                 self.fields[key] = Decimal(self.fields[key]) / 10_000

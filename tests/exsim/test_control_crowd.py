@@ -1,6 +1,7 @@
 """Policies, bots, prices, plug-ins and OUCH by requests: each as a test of somebody's client would use it."""
 
 import asyncio
+import socket
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from fix_client import FixClient
 from nasdaq_protocols.soup import connect_async
 
 from txtrader.exsim import API, ExsimError
+from txtrader.wire.cqg.schema import ClientMsg
 from txtrader.wire.ouch.codec import Codec, OuchMessage
 
 
@@ -91,6 +93,56 @@ def test_a_session_is_far_away(exsim):
     assert client.next("8")[150] == "0"
     assert code_of(session.set_property, "latency_in", {"type": "warp"}) == "invalid-argument"
     client.close()
+
+
+OPENINGS = {
+    "ouch50": (b"", b"\0\x2fL" + b"user".ljust(16) + b" " * 10 + b"1".rjust(20), b"\0\x1fA"),
+    "tws": (b"", b"API\0\0\0\0\x09v151..178", b"\0\0\0"),
+    "cqg": (
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        None,
+        b"\x82",
+    ),
+}
+
+
+def logon_frame():
+    message = ClientMsg()
+    logon = message.logon
+    logon.user_name, logon.password, logon.client_app_id, logon.client_version = "trader", "x", "Test", "1"
+    logon.protocol_version_major, logon.protocol_version_minor = 2, 230
+    data = message.SerializeToString()
+    assert len(data) < 126
+    return bytes((0x82, 0x80 | len(data))) + bytes(4) + data  # the mask is 0
+
+
+@pytest.mark.exsim(clock="virtual")
+@pytest.mark.parametrize("protocol", list(OPENINGS))
+def test_sessions_of_all_wires_are_far_away(exsim, protocol):
+    engine = exsim.create_engine("e1")
+    engine.create_book("IBM", symbol="IBM")
+    endpoint = engine.create_endpoint("ep", protocol=protocol)
+    greeting, opening, answer = OPENINGS[protocol]
+    with socket.create_connection(("127.0.0.1", endpoint.port), timeout=5) as client:
+        client.sendall(greeting)
+        if greeting:
+            assert client.recv(4096).startswith(b"HTTP/1.1 101")
+        session = endpoint.accept_session("s1")
+        for name in ("latency_in", "latency_out", "computation"):
+            session.set_property(name, {"type": "fixed", "seconds": "0.25"})
+        assert code_of(session.set_property, "latency_in", {"type": "warp"}) == "invalid-argument"
+        client.sendall(opening or logon_frame())
+        client.settimeout(0.2)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+            exsim.advance_time(0.25)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        exsim.advance_time(0.25)
+        client.settimeout(5)
+        assert client.recv(4096).startswith(answer)
 
 
 # -- bots
@@ -301,6 +353,34 @@ def test_the_firm_of_an_ouch_order_is_its_account(exsim, engine, book):
     assert in_a_thread(trade) == ["SystemEvent", "Accepted", "Accepted"]
     orders = exsim.request("list_orders", engine="e1")["orders"]
     assert [order["account"] for order in orders] == ["SIM", "ABCD"]
+
+
+def test_policies_meet_ouch_clients_and_their_sessions_can_be_ended(engine, book):
+    endpoint = engine.create_endpoint("ouch", protocol="ouch42")
+    scope = {"endpoint": "ouch", "session": "ouch|USER"}
+    engine.add_policy("twice", [{"match": {"type": "ack"}, "action": {"do": "duplicate"}}], scope=scope)
+    with pytest.raises(ExsimError) as caught:
+        engine.add_policy("x", [{"match": {"type": "now"}, "action": {"do": "demand_resend"}}], scope=scope)
+    assert (caught.value.code, caught.value.field) == ("invalid-argument", "rules[0].actions[0].do")
+
+    async def trade():
+        session = await connect_async(("127.0.0.1", endpoint.port), "user", "secret", "")
+        session.send_unseq_data(enter("T1", 90000))
+        names = []
+        while len(names) < 3:
+            names.append(Codec("4.2").read_response((await session.receive_msg()).data).name)
+        await asyncio.get_running_loop().run_in_executor(None, lambda: engine_closes(endpoint))
+        while not session.is_closed():
+            await asyncio.sleep(0.001)
+        return names
+
+    assert in_a_thread(trade) == ["SystemEvent", "Accepted", "Accepted"]
+    (policy,) = engine.list_policies()
+    assert policy["rules"][0]["fired"] == 1
+
+
+def engine_closes(endpoint):
+    endpoint.accept_session("s1").close("logout")
 
 
 @pytest.mark.exsim(managed=True)

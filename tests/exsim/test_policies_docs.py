@@ -11,6 +11,7 @@ import pytest
 
 from txtrader.exsim.endpoints.cqg.policy_face import CqgFace
 from txtrader.exsim.endpoints.fix.policy_face import FixFace
+from txtrader.exsim.endpoints.ouch.policy_face import OuchFace
 from txtrader.exsim.endpoints.tws.policy_face import TwsFace
 from txtrader.exsim.policies.actions import ACTIONS
 from txtrader.exsim.policies.conditions import DATA, KINDS, LINKS, OTHERS, REPORTS, REQUESTS
@@ -76,13 +77,16 @@ def ready_table() -> str:
 def endpoints_table() -> str:
     """Render what each endpoint can do."""
     lines = [
-        "| endpoint | reports it has not | actions it cannot do | reports that it can falsify |",
-        "|---|---|---|---|",
+        "| endpoint | reports it has not | actions it cannot do |",
+        "|---|---|---|",
     ]
     names = {name for name, action in ACTIONS.items() if action.group in ("link", "session")}
-    for face in (FixFace, TwsFace, CqgFace):
-        cells = (frozenset(REPORTS) - face.kinds, names - face.offered)
-        lines.append(f"| `{face.name}` | " + " | ".join(", ".join(sorted(cell)) or "none" for cell in cells) + " |")
+    faces = [(f"`{face.name}`", face.kinds, face.offered) for face in (FixFace, TwsFace, CqgFace)]
+    for version in ("4.2", "5.0"):
+        faces.append((f"`ouch` {version}", OuchFace.kinds_of(version), OuchFace.offered))
+    for name, kinds, offered in faces:
+        cells = (frozenset(REPORTS) - kinds, names - offered)
+        lines.append(f"| {name} | " + " | ".join(", ".join(sorted(cell)) or "none" for cell in cells) + " |")
     return "\n".join(lines)
 
 

@@ -193,6 +193,19 @@ def test_a_paused_pump_keeps_what_came_and_delivers_it_later():
     assert owner.transport.producerState == "producing"
 
 
+def test_a_paused_pump_minds_the_time_if_told_so():
+    for keeps_time in (True, False):
+        owner = Owner(Pinging())
+        owner.connect()
+        owner.pump.dataReceived(b"one\n")
+        owner.pump.pause(keeps_time=keeps_time)
+        owner.pump.dataReceived(b"two\n")
+        for _ in range(3):
+            owner.clock.advance(10)
+        assert owner.events == ["one"] and (owner.transport.value() == b"beat\n") is keeps_time
+        assert owner.transport.disconnecting is keeps_time, "silence ends it"
+
+
 def test_a_message_that_must_not_be_sent_is_the_callers_error():
     owner = Owner()
     owner.connect()

@@ -7,6 +7,7 @@ the new total, executions included: at or below what is done already, the order 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -100,7 +101,7 @@ class Amendments:
                 desk.turns.then(desk.market_of(order.listing.id), _nothing)  # the market is told that the old one went
 
         desk.tape.write("exchange", owner, order_id)
-        return self._run(owner, order_id, exchange, "replace_rejected", is_public=False)
+        return self._run(owner, order_id, exchange, "exchange_rejected", terms, is_public=False)
 
     def _run(
         self,
@@ -108,12 +109,13 @@ class Amendments:
         order_id: int,
         change: Callable[[Order], Refusal | None],
         rejected: str,
-        *,
+        *asked: Any,
         is_public: bool = True,
     ) -> Refusal | None:
         """Process a change in its turn; None while another message is processed, and its listener hears later.
 
-        The market's watchers are told after it, unless what follows from the change does that.
+        A refusal is told as `rejected`, after what was `asked` where that is told as well.  The market's watchers are
+        told after it, unless what follows from the change does that.
         """
         desk = self._desk
         answer: list[Refusal] = []
@@ -129,7 +131,7 @@ class Amendments:
             if refusal is not None:
                 answer.append(refusal)
                 desk.tape.write(rejected, order_id, str(refusal.reason))
-                desk.tell(rejected, order, refusal)
+                desk.tell(rejected, order, *asked, refusal)
 
         desk.turns.run(desk.market_of(order.listing.id) if is_public else None, process)
         return answer[0] if answer else None

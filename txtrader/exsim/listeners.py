@@ -21,6 +21,7 @@ from txtrader.exsim.records import (
     RowChange,
     SessionStats,
     ShownOrder,
+    Terms,
     Top,
 )
 
@@ -80,6 +81,10 @@ class OrderListener:
 
     def replace_rejected(self, order: Order, refusal: Refusal) -> None:
         """Tell that a replace was refused; the order stands as it is."""
+
+    def exchange_rejected(self, order: Order, terms: Terms, refusal: Refusal) -> None:
+        """Tell that no new order of these terms stands in the place of one; as a refused replace, unless overridden."""
+        self.replace_rejected(order, refusal)
 
     def look_requested(self, order: Order, request: LookRequest) -> None:
         """Tell that somebody's order has met this side of a last-look quote; see `Venue.answer_quote_request`."""

@@ -305,7 +305,10 @@ class Venue(BookControls):
         For wires on which a replace makes another order (OUCH, ITCH): the new one has an id, and a place in the queue,
         of its own.  A refusal is returned only where there is nothing to replace.
         """
-        return self._amendments.exchange(owner, order_id, terms, accounts if accounts is not None else self.accounts())
+        known = accounts if accounts is not None else self.accounts()
+        if self.gate is not None:
+            return self.gate.exchange(owner, order_id, terms, known)
+        return self._amendments.exchange(owner, order_id, terms, known)
 
     def mass_cancel(
         self,

@@ -54,6 +54,7 @@ class SessionProtocol(Protocol):
         "_is_lost",
         "_is_paused",
         "_is_pulling",
+        "_keeps_time",
         "_linger",
         "_reason",
         "_timer",
@@ -86,7 +87,7 @@ class SessionProtocol(Protocol):
         self._is_lost = False
         self._is_ending = False  # no more events: we closed, or the peer was dropped
         self._is_pulling = False
-        self._is_paused = False
+        self._is_paused = self._keeps_time = False
         self._timer: IDelayedCall | None = None
         self._timer_at = 0.0
         self._linger: IDelayedCall | None = None
@@ -117,8 +118,13 @@ class SessionProtocol(Protocol):
         """Write what the session has to send at once, also between two events; for a link that is about to break."""
         self._write()
 
-    def pause(self) -> None:
-        """Deliver no events and read no more until `resume`; what is buffered stays bounded."""
+    def pause(self, *, keeps_time: bool = False) -> None:
+        """Deliver no events and read no more until `resume`; what is buffered stays bounded.
+
+        With `keeps_time` deadlines are minded meanwhile: heartbeats leave, and silence ends the link.  Else time stands
+        still as well, but for a deadline that was near.
+        """
+        self._keeps_time = keeps_time or (self._is_paused and self._keeps_time)
         if not self._is_paused:
             self._is_paused = True
             if self.transport is not None and not self._is_ending:
@@ -127,7 +133,7 @@ class SessionProtocol(Protocol):
     def resume(self) -> None:
         """Deliver events again, those that wait first."""
         if self._is_paused:
-            self._is_paused = False
+            self._is_paused = self._keeps_time = False
             if self.transport is not None and not self._is_ending:
                 cast(Any, self.transport).resumeProducing()
                 self._pull()
@@ -210,6 +216,8 @@ class SessionProtocol(Protocol):
     def _pull(self) -> None:
         """Deliver all events that are there, then write and sleep until the next deadline."""
         if self._is_pulling or self._is_paused:
+            if self._keeps_time:
+                self.flush()
             return  # further up the stack somebody does it already, or nobody is to
         self._is_pulling = True
         session, on_event = self.session, self.on_event

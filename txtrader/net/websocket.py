@@ -70,6 +70,10 @@ class WebSocketPump(Pump):
         if self._is_ending or not self.connected or not self.protocol.is_up:
             return  # the peer may be saying goodbye already: nobody reads what would be said
         while data := self.session.data_to_send():
+            self._emit(data)
+
+    def _emit(self, data: bytes) -> None:
+        if self.protocol.is_up:
             self.protocol.send_message(data)
 
     def fail(self, reason: Failure) -> None:
@@ -88,12 +92,14 @@ class WebSocketPump(Pump):
         """Send what is to be sent, then close, also before the handshake is through."""
         if self.transport is None:
             self.protocol.abort_early()
-        elif self.outbound is None or self.outbound.is_stalled or self._is_ending:
-            super().close()
         else:
-            # As above, but the goodbye of WebSocket goes out through the queue, and closes it when it is answered.
-            self._write()
-            self._end()
+            super().close()
+
+    def _hang_up(self) -> None:
+        if self.outbound is None or self.outbound.is_stalled:
+            super()._hang_up()
+        elif self.transport is not None:
+            # The goodbye of WebSocket goes out through the queue, and closes it when it is answered.
             self.transport.loseConnection()
 
     def refuse_text(self) -> None:
@@ -336,15 +342,16 @@ def server_pump(
     on_violation: Callable[[RemoteProtocolError], None] | None = None,
     attach: Callable[[Any], Outbound] | None = None,
     limits: WebSocketLimits | None = None,
+    make: Callable[..., WebSocketPump] | None = None,
 ) -> WebSocketPump:
     """Make the server's end of one connection; with `attach` it writes through the bounded queue that this returns.
 
-    A WebSocketListener's `build` returns it.
+    A WebSocketListener's `build` returns it.  `make` makes another kind of pump, as the class is called.
     """
     limits = limits or WebSocketLimits(message_bytes=1024 * 1024)
     factory = WebSocketServerFactory(reactor=reactor)
     factory.setProtocolOptions(**_options(limits), versions=[13, 8], webStatus=False)
-    pump = WebSocketPump(session, reactor, on_event, on_lost, on_open, on_violation=on_violation)
+    pump = (make or WebSocketPump)(session, reactor, on_event, on_lost, on_open, on_violation=on_violation)
     return _join(pump, _ServerChannel(), factory, attach)
 
 

@@ -361,7 +361,7 @@ class ServerSession(_Session):
         if self.has_more and not self.is_held and stream is not None and self.next_number >= stream.first_number:
             data, self.next_number = stream.packets(self.next_number, _AT_ONCE)
             self._out.append(data)
-            if stream.is_ended and self.next_number == stream.next_number:
+            if stream.is_ended and self.next_number >= stream.next_number:
                 self._queue(b"Z")
                 self._end()
         return super().data_to_send()
@@ -369,6 +369,12 @@ class ServerSession(_Session):
     def next_deadline(self) -> float | None:
         """See `Session`."""
         return None if self._is_mute else super().next_deadline()
+
+    def next_event(self) -> Any | None:
+        """See `Session`; while a login waits for its answer, what comes behind it does as well."""
+        if self._login is not None and not self.is_logged_on:
+            return None
+        return super().next_event()
 
     def handle_timeout(self, now: float) -> None:
         """See `Session`; a client that the stream has left behind is let go as well."""

@@ -82,6 +82,12 @@ class _OuchLink(PlainLink):
         member.tell(message)
         return data, number
 
+    def close(self, how: str) -> None:
+        if how == "logout":
+            self.connection.log_out()
+        else:
+            super().close(how)
+
     def send_bytes(self, data: bytes) -> None:
         self._check_open()
         outbound = self.connection.pump.outbound

@@ -43,7 +43,7 @@ class PlainLink:
         (self.connection.pump.pause if is_frozen else self.connection.pump.resume)()
 
     def set_latency(self, name: str, model: Latency) -> None:
-        raise ControlError("unsupported", "this protocol's endpoint has no latency; FIX has", "property")
+        self.connection.pump.set_latency(**{name: model})
 
     def close(self, how: str) -> None:
         if how == "logout":

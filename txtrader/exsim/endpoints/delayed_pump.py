@@ -1,4 +1,4 @@
-"""A pump with latency: bytes are under way for a while in both directions, and each event takes time."""
+"""Pumps with latency, for every wire: bytes are under way for a while in both directions, and each event takes time."""
 
 from __future__ import annotations
 
@@ -8,29 +8,37 @@ from random import Random
 from typing import Any, cast
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.exsim.latency import AT_ONCE, DelayLine, Latency
-from txtrader.net.outbound import Outbound
 from txtrader.net.pump import Pump
+from txtrader.net.websocket import WebSocketPump
 from txtrader.wire.session import Session
 
-__all__ = ["DelayedPump", "Latencies"]
+__all__ = ["DelayedPump", "DelayedWebSocketPump", "LatencyOptions"]
 
 _MOST_IN = 1 << 20  # bytes under way to us; then we read no more, as a window that is full
 _MOST_EVENTS = 1000  # that wait to be dealt with; then no more are taken in, and soon no more read
 _MOST_OUT = 8 << 20  # bytes under way to the peer; more than that nobody meant to delay
+_AHEAD = 1 << 20  # bytes under way to the peer; who has much to send waits then
 
 
-class Latencies(msgspec.Struct, frozen=True, kw_only=True):
-    """The models of one connection: bytes that come, bytes that go, and the time that each event takes."""
+class LatencyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What an endpoint's options say of time.
 
-    inbound: Latency = AT_ONCE
-    outbound: Latency = AT_ONCE
+    `latency_in` and `latency_out` are how long bytes are under way to us and from us, `computation` how long each
+    message is being dealt with, one after the other; draws come from generators named after `seed` and the number of
+    the connection.
+    """
+
+    latency_in: Latency = AT_ONCE
+    latency_out: Latency = AT_ONCE
     computation: Latency = AT_ONCE
+    seed: int = 1
 
 
 class _End:
@@ -57,12 +65,12 @@ class DelayedPump(Pump):
         clock: IReactorTime,
         on_event: Callable[[Any], None],
         on_lost: Callable[[Failure], None],
-        *,
+        *more: Any,
         name: str,
-        latencies: Latencies,
-        attach: Callable[[Any], Outbound] | None = None,
+        latencies: LatencyOptions,
+        **options: Any,
     ) -> None:
-        super().__init__(session, clock, self._queue_event, self._queue_end, attach=attach)
+        super().__init__(session, clock, self._queue_event, self._queue_end, *more, **options)
         self._handle = on_event
         self._handle_end = on_lost
         self._is_gone = False
@@ -71,11 +79,28 @@ class DelayedPump(Pump):
         self._is_full = False  # enough bytes are under way to us
         self._is_swamped = False  # enough events wait
         self._is_held = False  # by the owner
-        self.inbound: DelayLine[bytes | _End] = DelayLine(clock, latencies.inbound, Random(f"{name}|in"), self._arrived)
-        self.outgoing: DelayLine[bytes | None] = DelayLine(clock, latencies.outbound, Random(f"{name}|out"), self._left)
+        self._waiting: list[Deferred[None]] = []  # for room on the way out
+        self.inbound: DelayLine[bytes | _End] = DelayLine(
+            clock, latencies.latency_in, Random(f"{name}|in"), self._arrived
+        )
+        self.outgoing: DelayLine[bytes | Callable[[], None]] = DelayLine(
+            clock, latencies.latency_out, Random(f"{name}|out"), self._left
+        )
         self.work: DelayLine[Any] = DelayLine(
             clock, latencies.computation, Random(f"{name}|computation"), self._dealt_with, is_busy=True
         )
+
+    def set_latency(
+        self,
+        *,
+        latency_in: Latency | None = None,
+        latency_out: Latency | None = None,
+        computation: Latency | None = None,
+    ) -> None:
+        """Change how long things take from now on; what is under way arrives as it would have, and first."""
+        for line, model in ((self.inbound, latency_in), (self.outgoing, latency_out), (self.work, computation)):
+            if model is not None:
+                line.set(model)
 
     # -- in
 
@@ -106,10 +131,10 @@ class DelayedPump(Pump):
                 cast(Any, self.transport).resumeProducing()
         super().dataReceived(thing)
 
-    def pause(self) -> None:
+    def pause(self, *, keeps_time: bool = False) -> None:
         """Deliver no events and read no more until `resume`."""
         self._is_held = True
-        super().pause()
+        super().pause(keeps_time=keeps_time)
 
     def resume(self) -> None:
         """Deliver events again, as soon as nothing else stands in the way."""
@@ -146,6 +171,7 @@ class DelayedPump(Pump):
         else:
             self._guard(partial(self._handle, event))
             if self.is_connected:
+                self._pull()  # the session may have waited for the answer
                 self.flush()
         if self._is_swamped and len(self.work) <= _MOST_EVENTS // 2:
             self._is_swamped = False
@@ -163,15 +189,36 @@ class DelayedPump(Pump):
             return
         self.outgoing.put(data)
 
-    def _hang_up(self) -> None:
-        self.outgoing.put(None)
+    @property
+    def is_stalled(self) -> bool:
+        """Tell whether so much is under way to the peer, or queued for it, that who has much to send should wait."""
+        return self._bytes_out > _AHEAD or (self.outbound is not None and self.outbound.is_stalled)
 
-    def _left(self, data: bytes | None) -> None:
-        if data is None:
-            super()._hang_up()
+    def when_free(self) -> Deferred[None]:
+        """Wait until there is room on the way out; never fires once the connection is gone."""
+        if self._bytes_out <= _AHEAD and self.outbound is not None:
+            return self.outbound.when_free()
+        waiter: Deferred[None] = Deferred()
+        self._waiting.append(waiter)
+        return waiter
+
+    def behind(self, call: Callable[[], None]) -> None:
+        """Call once what is under way to the peer has left; never where the connection ends before."""
+        self.outgoing.put(call)
+
+    def _hang_up(self) -> None:
+        self.outgoing.put(super()._hang_up)
+
+    def _left(self, data: bytes | Callable[[], None]) -> None:
+        if not isinstance(data, bytes):
+            data()
             return
         self._bytes_out -= len(data)
         super()._emit(data)
+        if self._waiting and self._bytes_out <= _AHEAD // 2:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                waiter.callback(None)
 
     def abort(self) -> None:
         """Close at once; what is under way in either direction is lost, and so are events that wait."""
@@ -179,3 +226,7 @@ class DelayedPump(Pump):
         for line in (self.inbound, self.outgoing, self.work):
             line.clear()
         super().abort()
+
+
+class DelayedWebSocketPump(DelayedPump, WebSocketPump):
+    """The same over WebSocket: whole messages are under way; its handshake, its pings and its goodbye are not."""

@@ -196,6 +196,9 @@ class Deeds:
             for listing_id in self._listings(step["book"], policy, occurrence):
                 self._venue.set_phase(listing_id, phase)
         elif step.name == "end_of_day":
+            if self._book.is_busy:  # what it does to orders is told before the new day begins
+                self._book.soon(self._to_venue, step, policy, occurrence)
+                return
             self._venue.end_of_day()
             for face in self._book.faces_of(policy):
                 face.begin_again()

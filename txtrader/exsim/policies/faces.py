@@ -58,6 +58,9 @@ class Face:
         if group in ("link", "session") and step.name not in self.offered:
             raise NotOffered(f"{self.name} cannot do {step.name}", f"{step.path}.do")
 
+    def check_link(self, kind: str, path: str) -> None:
+        """Raise NotOffered for something of a link (a type of `LINKS`) that does not happen at this endpoint."""
+
     # -- who is there
 
     def connections(self) -> Sequence[Any]:
@@ -71,6 +74,10 @@ class Face:
     def owns(self, owner: str) -> bool:
         """Tell whether a participant of the venue is a client of this endpoint."""
         raise NotImplementedError
+
+    def connection_of(self, client: Any) -> Any | None:
+        """Return the connection on which somebody is told things now; None for one who is away."""
+        return client
 
     # -- what is said
 

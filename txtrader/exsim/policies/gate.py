@@ -187,18 +187,57 @@ class Gate:
         if plan is None:
             return self._amendments.replace(owner, order_id, changes)
         if plan.share is not None:
-            step = order.listing.step
             wanted = changes.quantity if changes.quantity is not None else order.terms.quantity
-            less = max(step, wanted * plan.share // step * step)
-            changes = msgspec.structs.replace(changes, quantity=less)
+            changes = msgspec.structs.replace(changes, quantity=_lessened(order, wanted, plan.share))
         return self._ask(plan, order, "replace", lambda: self._amendments.replace(owner, order_id, changes))
+
+    def exchange(self, owner: str, order_id: int, terms: Terms, accounts: Sequence[str]) -> Refusal | None:
+        """Put a new order in the place of another one, as the policies about changes have it."""
+
+        def exchange() -> Refusal | None:
+            return self._amendments.exchange(owner, order_id, terms, accounts)
+
+        order = self._own(owner, order_id)
+        if order is None:
+            return exchange()
+        if order.id in self._waiting:
+            self._waiting[order.id].append(lambda: self.exchange(owner, order_id, terms, accounts))
+            return None
+        fields = {**order_fields(order), "client_order_id": terms.client_order_id, "quantity": terms.quantity}
+        plan = self._plan("replace", order, {**fields, "price": terms.limit_price, "tif": str(terms.tif)})
+        if plan is None:
+            return exchange()
+        if plan.share is not None:
+            terms = msgspec.structs.replace(terms, quantity=_lessened(order, terms.quantity, plan.share))
+        filled = order.filled
+
+        def exchange_what_is_left() -> Refusal | None:
+            """Exchange, less what has traded since that was asked: the sum of both orders was meant."""
+            left = terms.quantity - (order.filled - filled)
+            if left <= 0 and order.is_open:
+                return self._amendments.cancel(owner, order_id, Refusal(Reason.USER, "nothing is left to replace"))
+            wanted = msgspec.structs.replace(terms, quantity=left) if left > 0 else terms
+            return self._amendments.exchange(owner, order_id, wanted, accounts)
+
+        return self._ask(plan, order, "replace", exchange_what_is_left, ("exchange_rejected", terms))
 
     def _own(self, owner: str | None, order_id: int) -> Order | None:
         order = self._desk.orders.get(order_id)
         return order if order is not None and owner in (None, order.owner) else None
 
-    def _ask(self, plan: _Plan, order: Order, request: str, carry_out: Callable[[], Refusal | None]) -> Refusal | None:
-        """Have a request carried out, now or later; return the refusal of one that is refused now."""
+    def _ask(
+        self,
+        plan: _Plan,
+        order: Order,
+        request: str,
+        carry_out: Callable[[], Refusal | None],
+        told: tuple[Any, ...] = (),
+    ) -> Refusal | None:
+        """Have a request carried out, now or later; return the refusal of one that is refused now.
+
+        `told` is the fact that tells a refusal, and what comes before it, where that is not `REQUEST_rejected`.
+        """
+        rejected, *asked = told or (f"{request}_rejected",)
         if plan.is_disconnected:
             self._book.disconnect(order.owner)
         if plan.is_pending_told:
@@ -214,8 +253,8 @@ class Gate:
             if refusal is None:
                 refusal = carry_out()
             else:
-                self._desk.tape.write(f"{request}_rejected", order.id, str(refusal.reason))
-                self._hand.tell(f"{request}_rejected", order, refusal)
+                self._desk.tape.write(rejected, order.id, str(refusal.reason))
+                self._hand.tell(rejected, order, *asked, refusal)
             self._follow(plan)
             return refusal
 
@@ -275,3 +314,9 @@ class Gate:
         """Do what the policies want besides the answer."""
         for one in plan.fired:
             self._book.deeds.run(one.steps, one.policy, plan.occurrence)
+
+
+def _lessened(order: Order, wanted: Decimal, share: Decimal) -> Decimal:
+    """Return a share of a quantity, in whole steps."""
+    step = order.listing.step
+    return max(step, wanted * share // step * step)

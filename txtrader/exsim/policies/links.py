@@ -8,6 +8,7 @@ The queue is replaced when the first such fault is asked for, so that a connecti
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -76,7 +77,8 @@ class BentOutbound:
         if is_last:
             self.messages_left = self.bytes_left = None
             self._hand_over()
-            self._link.end(self.how)
+            self.is_mute = True  # what is still under way to here does not follow a message that was cut
+            self._link.cut(self.how)
 
     def _send(self, data: bytes) -> None:
         if self.lag:
@@ -183,11 +185,16 @@ class Link:
         if after_messages is None and after_bytes is None and not mid_message:
             self.end(how)
             return
+        self.connection.pump.push()  # what was said before is not among what is counted
         bent = self.bent
-        bent.how = how
-        bent.is_cut_in_the_middle = mid_message
-        bent.messages_left = 1 if mid_message and after_messages is None and after_bytes is None else after_messages
-        bent.bytes_left = after_bytes
+
+        def count() -> None:
+            bent.how = how
+            bent.is_cut_in_the_middle = mid_message
+            bent.messages_left = 1 if mid_message and after_messages is None and after_bytes is None else after_messages
+            bent.bytes_left = after_bytes
+
+        self.connection.pump.behind(count)
 
     def end(self, how: str) -> None:
         """End the connection after what was said: with a reset, in order, or only our direction of it."""
@@ -195,10 +202,17 @@ class Link:
         outbound = self.connection.pump.outbound
         if outbound is not None:
             outbound.flush()
+        if how == "fin":
+            self.connection.pump.close()
+        else:
+            self.connection.pump.behind(partial(self.cut, how))
+
+    def cut(self, how: str) -> None:
+        """End the connection here and now."""
         if how == "rst":
             self.connection.drop()
         elif how == "fin":
-            self.connection.pump.close()
+            self.bent.close()
         else:
             self.bent.is_mute = True
             self.face.half_close(self.connection)
@@ -206,12 +220,12 @@ class Link:
     def half_open(self) -> None:
         """Say and hear nothing any more, as a peer that has vanished."""
         self.bent.is_mute = True
-        self.connection.pump.pause()
+        self.connection.pump.pause(keeps_time=True)
 
     def freeze(self, seconds: float) -> None:
         """Read nothing, for a while or for ever (0)."""
         self.bent  # noqa: B018  it hears when the connection is gone
-        self.connection.pump.pause()
+        self.connection.pump.pause(keeps_time=True)
         self.thaw_no_more()
         if seconds:
             self._thaw = self.clock.callLater(seconds, self.connection.pump.resume)

@@ -23,7 +23,7 @@ from txtrader.exsim.interventions import Interventions
 from txtrader.exsim.market import Watch
 from txtrader.exsim.orders import Order
 from txtrader.exsim.policies.actions import Step
-from txtrader.exsim.policies.conditions import DATA, REPORTS, REQUESTS, Occurrence
+from txtrader.exsim.policies.conditions import DATA, LINKS, REPORTS, REQUESTS, Occurrence
 from txtrader.exsim.policies.deeds import Deeds
 from txtrader.exsim.policies.doors import Door
 from txtrader.exsim.policies.faces import Face, NotOffered
@@ -271,5 +271,10 @@ def _check(policy: Policy, face: Face) -> None:
         missing = sorted(reports - face.kinds)
         if missing:
             raise NotOffered(f"{face.name} sends nothing of type {', '.join(missing)}", f"rules[{place}].match.type")
+        for kind in sorted(rule.match.kinds & LINKS.keys()):
+            face.check_link(kind, f"rules[{place}].match.type")
         for step in rule.steps:
+            until = step["until"] if step.name == "withhold" else ""
+            if until not in ("", "asked") and until not in face.kinds:
+                raise NotOffered(f"{face.name} sends nothing of type {until}", f"{step.path}.until")
             face.check(step, rule.match.kinds)

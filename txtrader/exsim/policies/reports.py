@@ -58,7 +58,8 @@ class Outgoing:
         reading = self._face.read(connection, message)
         order = reading.order
         fields = self._book.scene(reading.fields, None if order is None else order.listing, self._face)
-        link = self._book.link(self._face, connection)
+        there = self._face.connection_of(connection)
+        link = None if there is None else self._book.link(self._face, there)
         occurrence = Occurrence(reading.kind, fields, order=order, link=link, message=message)
         under_way = _Message(connection, message, deliver, occurrence)
         under_way.fired = self._book.decide(occurrence)

@@ -65,6 +65,11 @@ class Codec:
         """Return the fields of a message, in their sequence."""
         return self._fields[name]
 
+    def largest(self, name: str, field: str) -> int:
+        """Return the largest number that a field of a message holds."""
+        (found,) = (one for one in self._by_name[name].fields if one.name == field)
+        return int(256**found.size - 1)
+
     def has_appendage(self, name: str, *, is_later_edition: bool) -> bool:
         """Tell whether a message of this name ends in an appendage, be it an empty one."""
         appendage = self._by_name[name].appendage

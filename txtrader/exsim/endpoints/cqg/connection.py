@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -19,6 +20,7 @@ from txtrader.exsim.endpoints.cqg.reference import Reference
 from txtrader.exsim.endpoints.cqg.refusals import refusal_of
 from txtrader.exsim.endpoints.cqg.service import Answer, Service
 from txtrader.exsim.endpoints.cqg.trading import Trading
+from txtrader.exsim.endpoints.delayed_pump import DelayedWebSocketPump
 from txtrader.net.outbound import Outbound
 from txtrader.net.websocket import WebSocketPump, server_pump
 from txtrader.wire.cqg.schema import ServerMsg
@@ -93,6 +95,9 @@ class CqgConnection:
         self.shown_lots: dict[tuple[str, int], set[int]] = {}
         self.backlog = Backlog(endpoint.reactor, endpoint.options.collapse_after, self._deliver, self._let_go)
         self.session = _Session(self)
+        endpoint.made += 1
+        options = endpoint.options
+        name = f"{options.seed}|latency|cqg|{endpoint.made}"
         self.pump: WebSocketPump = server_pump(
             self.session,
             endpoint.reactor,
@@ -100,6 +105,7 @@ class CqgConnection:
             on_lost=self._lost,
             on_violation=self._violated,
             attach=self._attach,
+            make=partial(DelayedWebSocketPump, name=name, latencies=options),
         )
         self.market: MarketData | None = None
         self.trading: Trading | None = None
@@ -132,8 +138,8 @@ class CqgConnection:
             self._deliver(sent.message)
 
     def _deliver(self, message: Any) -> None:
-        if self.is_over or self.endpoint.is_silent:
-            return
+        if self.is_over or self.endpoint.is_silent or not self.pump.is_connected:
+            return  # what came before its end is dealt with all the same, and nobody hears it
         if self.is_legacy and self.user_session is not None:
             fill_legacy(message, self.user_session.base_time)
         try:

@@ -60,6 +60,7 @@ class CqgEndpoint(FaultControls):
         self.meters = Meters(self.options.limits, venue.now_ns)
         self.connections: list[CqgConnection] = []
         self.sessions = 0
+        self.made = 0  # connections so far
         self.logon_failures: deque[tuple[LogonCode, str, str]] = deque()
         self.restore_failures: deque[tuple[RestoreCode, str]] = deque()
         self.revoked: set[str] = set()

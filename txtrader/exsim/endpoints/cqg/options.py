@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from txtrader.exsim.endpoints.cqg.limits import CqgLimits
+from txtrader.exsim.endpoints.delayed_pump import LatencyOptions
 
 __all__ = ["BROKERAGE", "CqgOptions"]
 
@@ -15,7 +14,7 @@ BROKERAGE = 1
 """The id of the one brokerage."""
 
 
-class CqgOptions(msgspec.Struct, frozen=True, kw_only=True):
+class CqgOptions(LatencyOptions, frozen=True, kw_only=True):
     """What the endpoint does; durations in seconds.
 
     `user` and `password` are what a logon has to give, None takes any.  `accounts` are those shown, all of the venue
@@ -27,7 +26,7 @@ class CqgOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `history_delay` is how long requests for bars and ticks take.  `bar_interval` is the least time between two
     updates of a subscribed bar.  `collapse_after` are the times after which the market data of a slow reader is
-    merged: depth, best prices, trades; after the fourth it is let go.
+    merged: depth, best prices, trades; after the fourth it is let go.  For latency see `LatencyOptions`.
     """
 
     user: str | None = None

@@ -7,18 +7,17 @@ from collections import deque
 from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from txtrader.exsim.endpoints.delayed_pump import DelayedPump, Latencies
+from txtrader.exsim.endpoints.delayed_pump import DelayedPump, LatencyOptions
 from txtrader.exsim.endpoints.fix.fault_controls import FaultControls
 from txtrader.exsim.endpoints.fix.owners import owner_of
 from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
-from txtrader.exsim.latency import AT_ONCE, Latency
+from txtrader.exsim.latency import Latency
 from txtrader.net.fix_store import FileStore, file_name_of
 from txtrader.net.outbound import Outbound, OutboundPool
 from txtrader.net.pump import Pump
@@ -34,16 +33,14 @@ if TYPE_CHECKING:
 __all__ = ["Application", "FixConnection", "FixEndpoint", "FixOptions", "Sent"]
 
 
-class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
+class FixOptions(LatencyOptions, frozen=True, kw_only=True):
     """What the endpoint does.
 
     `sender` is our CompID.  `versions` are the BeginStrings that are taken, all that are known by default.  `targets`
     are those that may log on, by BeginString (an empty mapping: anybody), with their password where that is checked.
     `session` is what each of them gets.  Numbers and sent messages are kept in `store_folder`, a file for each
     identity; without it they live as long as the endpoint.  `tls` is the context factory of an encrypted port.
-    `latency_in` and `latency_out` are how long bytes are under way to us and from us, `computation` how long each
-    message is being dealt with, one after the other; draws come from generators named after `seed` and the number of
-    the connection.
+    For latency see `LatencyOptions`.
     """
 
     sender: str = "EXSIM"
@@ -53,10 +50,6 @@ class FixOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 256
     max_identities: int = 1_000
     store_folder: str | None = None
-    latency_in: Latency = AT_ONCE
-    latency_out: Latency = AT_ONCE
-    computation: Latency = AT_ONCE
-    seed: int = 1
     tls: Any = None
 
 
@@ -90,9 +83,7 @@ class FixConnection:
             on_event=self._event,
             on_lost=self._lost,
             name=f"{options.seed}|latency|{endpoint.made}",
-            latencies=Latencies(
-                inbound=options.latency_in, outbound=options.latency_out, computation=options.computation
-            ),
+            latencies=options,
             attach=self._attach,
         )
         self.session.spoil = self._spoil
@@ -118,10 +109,7 @@ class FixConnection:
         computation: Latency | None = None,
     ) -> None:
         """Change how long things take from now on; what is under way arrives as it would have, and first."""
-        pump = self.pump
-        for line, model in ((pump.inbound, latency_in), (pump.outgoing, latency_out), (pump.work, computation)):
-            if model is not None:
-                line.set(model)
+        self.pump.set_latency(latency_in=latency_in, latency_out=latency_out, computation=computation)
 
     client_id = None  # rules of this wire go by message type alone
 

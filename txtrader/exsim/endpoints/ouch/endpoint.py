@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -11,19 +11,25 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txtrader.exsim.endpoints.delayed_pump import DelayedPump
 from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.ouch.fault_controls import FaultControls
-from txtrader.exsim.endpoints.ouch.members import Member, user_of
+from txtrader.exsim.endpoints.ouch.faulty_session import FaultySession
+from txtrader.exsim.endpoints.ouch.members import Member, Sent, user_of
 from txtrader.exsim.endpoints.ouch.options import OuchOptions
+from txtrader.exsim.endpoints.ouch.policy_face import OuchFace
 from txtrader.exsim.endpoints.ouch.reports import Reports
 from txtrader.exsim.endpoints.ouch.trading import Trading
 from txtrader.exsim.endpoints.overseer import Overseer
 from txtrader.exsim.venue import Venue
-from txtrader.net.outbound import OutboundPool
+from txtrader.net.outbound import Outbound, OutboundPool
 from txtrader.net.pump import Pump
 from txtrader.wire.ouch.codec import Codec, OuchMessage
-from txtrader.wire.soupbin import LoginRequested, ServerSession, Unsequenced
+from txtrader.wire.soupbin import LoginRequested, Unsequenced
+
+if TYPE_CHECKING:
+    from txtrader.exsim.policies.doors import Door
 
 __all__ = ["OuchConnection", "OuchEndpoint"]
 
@@ -37,25 +43,49 @@ class OuchConnection:
 
     def __init__(self, endpoint: OuchEndpoint) -> None:
         self.endpoint = endpoint
-        self.session = ServerSession(endpoint.options.soup)
-        self.pump = Pump(
-            self.session, endpoint.reactor, on_event=self._event, on_lost=self._lost, attach=endpoint.pool.attach
+        self.session = FaultySession(endpoint.options.soup)
+        endpoint.made += 1
+        self.pump = DelayedPump(
+            self.session,
+            endpoint.reactor,
+            on_event=self._event,
+            on_lost=self._lost,
+            name=f"{endpoint.options.seed}|latency|ouch|{endpoint.made}",
+            latencies=endpoint.options,
+            attach=self._attach,
         )
         self.member: Member | None = None
         self._is_closing = self._is_planned = False
         if endpoint.is_silent:
             self.be_silent()
 
+    @property
+    def owner(self) -> str | None:
+        """Whose connection it is, as the venue calls him; None before the login."""
+        return None if self.member is None else self.member.owner
+
+    def _attach(self, transport: Any) -> Outbound:
+        outbound = self.endpoint.pool.attach(transport)
+        if self.endpoint.policies is None:
+            return outbound
+        self.pump.outbound = outbound
+        self.endpoint.policies.connected(self)
+        return self.pump.outbound  # perhaps not the one of before
+
+    def deliver(self, sent: Sent) -> None:
+        """Tell the user something, past the faults."""
+        if self.member is not None:
+            self.member.deliver(sent)
+
     def flush(self) -> None:
         """Send what is new in the stream, as much as the client takes; the rest follows as he reads."""
         session = self.session
         if session.is_held:
             return
-        outbound = self.pump.outbound
-        while self.pump.is_connected and outbound is not None and session.has_more:
-            if outbound.is_stalled:
+        while self.pump.is_connected and session.has_more:
+            if self.pump.is_stalled:
                 session.is_held = True
-                outbound.when_free().addCallback(self._go_on)
+                self.pump.when_free().addCallback(self._go_on)
                 break
             before = session.next_number
             self.pump.flush()
@@ -86,13 +116,24 @@ class OuchConnection:
         """Close without a word."""
         self.pump.abort()
 
+    def close(self) -> None:
+        """Close after what was said."""
+        self.pump.close()
+
+    def log_out(self, text: str = "") -> None:
+        """End the session of this connection, with a word; the user's stream goes on."""
+        if not self.session.is_over:
+            self.pump.push()
+            self.session.end(text)
+        self.pump.close()
+
     def _event(self, event: Any) -> None:
         if isinstance(event, Unsequenced):
             assert self.member is not None
             overseer = self.endpoint.overseer
             if overseer is None or not overseer.received(self, event.data):
                 self.endpoint.trading.received(self.member, event.data)
-        elif isinstance(event, LoginRequested):
+        elif isinstance(event, LoginRequested) and not self.session.is_over:
             self.endpoint.log_in(self, event)
         if self.session.is_over:  # refused, or logged out
             self.pump.close()
@@ -140,7 +181,10 @@ class OuchEndpoint(FaultControls):
         self.connections: list[OuchConnection] = []
         self.members: dict[str, Member] = {}
         self.sessions = 0
+        self.made = 0  # connections so far
         self.faults = Faults(reactor)
+        self.policies: Door | None = None  # of the venue, while there are any
+        self.face = OuchFace(self, reactor)
         self.is_silent = False
         self.overseer: Overseer | None = None
         self.is_open = False
@@ -160,6 +204,7 @@ class OuchEndpoint(FaultControls):
         return maybeDeferred(self._start)
 
     def _start(self) -> int:
+        self.venue.policies.attach(self.face)
         number = self.listening.open()
         self._first_second = self.venue.now_ns() // SECOND
         self._name_session()
@@ -173,6 +218,7 @@ class OuchEndpoint(FaultControls):
     def stop(self) -> Deferred[None]:
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         self.faults.clear()
+        self.venue.policies.detach(self.face)
         self.venue.remove_observer(self.reports)
         if self._roll_timer is not None and self._roll_timer.active():
             self._roll_timer.cancel()
@@ -211,6 +257,15 @@ class OuchEndpoint(FaultControls):
             member.stream.end()
             if member.connection is not None:
                 member.connection.flush()
+
+    def forget_streams(self) -> None:
+        """Let everybody's numbers begin at 1, in a session of another name, as after a crash; orders and names stay."""
+        self._days += 1
+        self._name_session()
+        for member in self.members.values():
+            member.begin_stream(self.session_name)
+            if self.is_open:
+                self._say_event(member, "S")
 
     def _say_event(self, member: Member, event: str) -> None:
         member.say(OuchMessage("SystemEvent", {"timestamp": self.since_midnight(), "event": event}))
@@ -263,6 +318,10 @@ class OuchEndpoint(FaultControls):
         former = member.connection
         if former is not None and not self.options.replaces_login:
             session.refuse("S")
+            return
+        refusal = None if self.policies is None else self.policies.logon(connection, member.owner)
+        if refusal is not None:
+            self.face.reject(connection, refusal)
             return
         if not session.admit(member.stream):
             return

@@ -12,7 +12,7 @@ from txtrader.wire.soupbin import Stream
 if TYPE_CHECKING:
     from txtrader.exsim.endpoints.ouch.endpoint import OuchConnection, OuchEndpoint
 
-__all__ = ["Member", "Name", "Record", "owner_of", "user_of"]
+__all__ = ["Member", "Name", "Record", "Sent", "owner_of", "user_of"]
 
 Name = str | tuple[int, int]
 """What a client calls an order: 4.2 a token, 5.0 the number of a series (UserRefIdx) and a UserRefNum in it."""
@@ -30,13 +30,41 @@ def user_of(owner: str) -> str | None:
     return owner.removeprefix(_OWNER) if owner.startswith(_OWNER) else None
 
 
+class Sent:
+    """What a user is told, for the faults: the message, and what it does not say of itself.
+
+    That is: the stream that it is meant for, the order that it is about, the venue's name of the execution, and, where
+    the message alone leaves that open, what it means (a type of the policies' `REPORTS`).
+    """
+
+    __slots__ = ("exec_id", "meaning", "message", "order", "stream")
+
+    def __init__(
+        self, message: OuchMessage, stream: Stream, order: Order | None, exec_id: str | None, meaning: str | None
+    ) -> None:
+        self.message = message
+        self.stream = stream
+        self.order = order
+        self.exec_id = exec_id
+        self.meaning = meaning
+
+    @property
+    def name(self) -> str:
+        return self.message.name
+
+    def instead(self, message: OuchMessage) -> Sent:
+        """Return the same with another message."""
+        return Sent(message, self.stream, self.order, self.exec_id, self.meaning)
+
+
 class Record:
     """One order as its client knows it: its name, and its fields as they are repeated to him.
 
     `before` is what was executed, and kept from executing, in the orders that this one stands in the place of, of
-    which `executed_before` was executed; `prevented` is what self-match prevention took from this one.  `asked` is
-    what is under way at the venue: "cancel" or "modify", or the letter of the Canceled that is to come of it.
-    `working` and `shown` are what was open, and seen, when he was told last.
+    which `executed_before` was executed; `prevented` is what self-match prevention took from this one.  `asked` are
+    the client's requests that are under way at the venue: "cancel", "reduce" (to cancel a part) or "modify"; `letter`
+    is that of the Canceled to come, where the exchange itself cancels.  `working` and `shown` are what was open, and
+    seen, when he was told last.
     """
 
     __slots__ = (
@@ -44,9 +72,10 @@ class Record:
         "before",
         "executed_before",
         "fields",
-        "former_side",
         "has_seconds",
+        "is_done",
         "is_held",
+        "letter",
         "member",
         "name",
         "order",
@@ -63,11 +92,19 @@ class Record:
         self.tags = tags or {}
         self.order = cast(Order, None)  # until the venue has seen it
         self.before = self.executed_before = self.prevented = 0
-        self.asked = ""
+        self.asked: list[str] = []
+        self.letter = ""
         self.shown = self.working = 0
         self.has_seconds = False  # he said how long it lives
         self.is_held = False  # a cancel of it waits
-        self.former_side = ""  # before the Modify that is under way
+        self.is_done = False  # no more is to come, but for what is done to its executions
+
+    def answered(self, *words: str) -> str | None:
+        """Take the first of some words out of what is asked; None where none is there."""
+        word = next((one for one in self.asked if one in words), None)
+        if word is not None:
+            self.asked.remove(word)
+        return word
 
     @property
     def number(self) -> int:
@@ -115,9 +152,13 @@ class Member:
         self.disabled: set[str]
         self.begin_day(endpoint.session_name)
 
+    def begin_stream(self, session: str) -> None:
+        """Let numbers begin at 1."""
+        self.stream = Stream(session, self.endpoint.options.max_messages)
+
     def begin_day(self, session: str) -> None:
         """Begin a stream, with no name used."""
-        self.stream = Stream(session, self.endpoint.options.max_messages)
+        self.begin_stream(session)
         self.names = 0
         self.used = set()
         self.last = {}
@@ -147,26 +188,35 @@ class Member:
         accounts = self.endpoint.venue.accounts()
         return accounts[0] if accounts else firm or self.user
 
-    def say(self, message: OuchMessage) -> None:
-        """Tell the user something, unless somebody keeps it from him."""
+    def say(
+        self,
+        message: OuchMessage,
+        order: Order | None = None,
+        exec_id: str | None = None,
+        meaning: str | None = None,
+    ) -> None:
+        """Tell the user something, unless somebody keeps it from him; for the rest see `Sent`."""
         overseer = self.endpoint.overseer
         if overseer is None or not overseer.sending(self, message):
-            self.tell(message)
+            self._tell(Sent(message, self.stream, order, exec_id, meaning))
 
     def tell(self, message: OuchMessage) -> None:
         """Tell him something, through the faults."""
+        self._tell(Sent(message, self.stream, None, None, None))
+
+    def _tell(self, sent: Sent) -> None:
         faults = self.endpoint.faults
         if faults.is_quiet:
-            self.deliver(message)
+            self.deliver(sent)
         else:
-            faults.pass_on(self, message)
+            faults.pass_on(self, sent)
 
-    def deliver(self, message: OuchMessage) -> None:
-        """Tell him something, past the faults."""
-        if self.stream.is_ended:
-            self.endpoint.venue.tape.write("ouch_unsent", self.user, message.name)
+    def deliver(self, sent: Sent) -> None:
+        """Tell him something, past the faults; what was meant for a stream that is over is on the tape alone."""
+        if sent.stream.is_ended or sent.stream is not self.stream:
+            self.endpoint.venue.tape.write("ouch_unsent", self.user, sent.name)
             return
-        self.stream.append(self.endpoint.codec.write(message))
+        self.stream.append(self.endpoint.codec.write(sent.message))
         connection = self.connection
         if connection is not None:
             connection.flush()

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from txtrader.dialects.ouch import REJECTIONS
+from txtrader.exsim.endpoints.delayed_pump import LatencyOptions
 from txtrader.exsim.records import Reason
 from txtrader.wire.soupbin import SoupOptions
 
@@ -36,7 +37,7 @@ class OuchUser(msgspec.Struct, frozen=True, kw_only=True):
     firms: Mapping[str, str] = {}
 
 
-class OuchOptions(msgspec.Struct, frozen=True, kw_only=True):
+class OuchOptions(LatencyOptions, frozen=True, kw_only=True):
     """What the endpoint does.
 
     `version` is 4.2 or 5.0.  `users` are those who may log in (none: anybody), by name, whatever its case.
@@ -47,7 +48,8 @@ class OuchOptions(msgspec.Struct, frozen=True, kw_only=True):
     rejection.  `market_orders`: immediate-or-cancel orders may be at the market.  `grows`: a Modify to a larger size
     is taken, with the loss of the place in the queue; else it is ignored.  `has_appendages`: every message that may
     have an appendage has one (5.0's later edition), else only those for requests that named a UserRefIdx.
-    `rejections` overrides why orders are refused in the words of the wire, `not_offered` what is.
+    `rejections` overrides why orders are refused in the words of the wire, `not_offered` what is.  For latency see
+    `LatencyOptions`.
     """
 
     version: str = "5.0"

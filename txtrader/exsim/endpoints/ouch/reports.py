@@ -13,7 +13,7 @@ from txtrader.exsim.desk import DONE_ORDERS_KEPT
 from txtrader.exsim.endpoints.ouch.members import Member, Name, Record
 from txtrader.exsim.listeners import OrderListener
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import ExecKind, Fill, KeptApart, Phase, Reason, Refusal
+from txtrader.exsim.records import ExecKind, Fill, KeptApart, Phase, Reason, Refusal, Terms
 from txtrader.wire.ouch.codec import OuchMessage
 
 if TYPE_CHECKING:
@@ -63,8 +63,10 @@ class Reports(OrderListener):
 
     # -- saying
 
-    def say(self, record: Record, kind: str, **facts: Any) -> None:
-        """Tell a client something about one of his orders."""
+    def say(
+        self, record: Record, kind: str, *, exec_id: str | None = None, meaning: str | None = None, **facts: Any
+    ) -> None:
+        """Tell a client something about one of his orders; for `exec_id` and `meaning` see `Sent`."""
         endpoint, name = self.endpoint, record.name
         known = {
             **record.fields,
@@ -74,7 +76,7 @@ class Reports(OrderListener):
             **facts,
         }
         fields = {field: known[field] for field in endpoint.codec.fields_of(kind)}
-        record.member.say(OuchMessage(kind, fields, self.tags(record, kind)))
+        record.member.say(OuchMessage(kind, fields, self.tags(record, kind)), record.order, exec_id, meaning)
 
     def say_to(self, member: Member, kind: str, index: int | None, **facts: Any) -> None:
         """Tell a client something about no order of his."""
@@ -94,14 +96,22 @@ class Reports(OrderListener):
             return tags
         return None
 
-    def reject(self, record: Record, word: str) -> None:
-        """Refuse an order that the venue does not get to see, or that it refused; `word` is one of `rejections`."""
-        letter, number = self.endpoint.options.rejections[word]
-        self.say(record, "Rejected", reason=letter if self.endpoint.codec.version == "4.2" else number)
+    def reject(self, record: Record, word: str, old: Record | None = None) -> None:
+        """Refuse an order that the venue does not get to see, or that it refused; `word` is one of `rejections`.
 
-    def cancel_instead(self, record: Record) -> None:
-        """Cancel an order since what was to stand in its place is not sound."""
-        self.endpoint.venue.cancel(record.member.owner, record.order.id)
+        With `old` it is that which was to stand in the place of another one, which stays.
+        """
+        letter, number = self.endpoint.options.rejections[word]
+        meaning = None
+        if old is not None:
+            record.order, meaning = old.order, "replace_rejected"
+        reason = letter if self.endpoint.codec.version == "4.2" else number
+        self.say(record, "Rejected", meaning=meaning, reason=reason)
+
+    def cancel(self, record: Record, letter: str, text: str) -> None:
+        """Cancel an order for a reason of the exchange's own, be that what follows from a request."""
+        record.letter = letter
+        self.endpoint.venue.cancel_by_venue(record.order.id, text)
 
     def refer(self, price: int, kind: str, count: int) -> None:
         """Tell the next executions with a reference price."""
@@ -121,6 +131,11 @@ class Reports(OrderListener):
         """Be told that the venue is given an order, maybe to stand in the place of another one."""
         self._entering[record.member.owner, record.name] = (record, old)
 
+    def await_answer(self, record: Record, order: Order) -> None:
+        """Know an order that was given to the venue and is not decided yet: it can be canceled all the same."""
+        if (record.member.owner, record.name) in self._entering:
+            self.remember(record, order)
+
     def remember(self, record: Record, order: Order) -> None:
         """Know an order of the venue from now on."""
         record.order = order
@@ -138,7 +153,12 @@ class Reports(OrderListener):
 
     def _forget(self, record: Record) -> None:
         """Take an order from among the live; it can still be busted, until there are many of the kind."""
+        if record.is_done:  # it traded after its end
+            return
+        record.is_done = True
+        record.asked.clear()
         record.member.live.pop(record.name, None)
+        self._entering.pop((record.member.owner, record.name), None)
         self._done.append(record.order.id)
         if len(self._done) > DONE_ORDERS_KEPT:
             oldest = self._done.popleft()
@@ -150,6 +170,9 @@ class Reports(OrderListener):
         if entered is None:
             return
         record, old = entered
+        if old is not None and (record.before, record.executed_before) != (old.done, old.executed):
+            record.before, record.executed_before = old.done, old.executed  # it has traded since that was asked
+            order.extra = {**order.extra, "before": record.before, "executed_before": record.executed_before}
         self.remember(record, order)
         self._accepted(record, old, "L")
 
@@ -167,6 +190,8 @@ class Reports(OrderListener):
             return
         record, old = entered
         record.order = order
+        if order.id in self._records:
+            self._forget(record)
         if refusal.reason in self.endpoint.options.dead:
             self._accepted(record, old, "D")
         elif old is not None:
@@ -188,8 +213,7 @@ class Reports(OrderListener):
         if reason.reason is Reason.SELF_TRADE:
             self._prevented(record, lots, reason)
         else:
-            letter = record.asked if len(record.asked) == 1 else _CANCELLATIONS.get(reason.reason, _SYSTEM)
-            self._canceled(record, lots, letter)
+            self._canceled(record, lots, record.letter or _CANCELLATIONS.get(reason.reason, _SYSTEM))
 
     def order_expired(self, order: Order) -> None:
         record = self._records.get(order.id)
@@ -220,10 +244,15 @@ class Reports(OrderListener):
         record = self._records.get(order.id)
         if record is None:
             return
-        asked, record.asked = record.asked, ""
-        if asked == "cancel":
+        state = order.extra if isinstance(order.extra, dict) else {}
+        asked = state.get("asked")
+        if asked is not None:
+            order.extra = {key: value for key, value in state.items() if key != "asked"}
+            record.answered(asked)
+        if asked == "reduce":
             self._canceled(record, record.working - record.open, "U")
         elif asked == "modify":
+            record.fields["side"] = state["fields"]["side"]
             self.say(record, "OrderModified", shares=record.open, quantity=record.open)
         else:
             self._changed(record)
@@ -256,22 +285,38 @@ class Reports(OrderListener):
         price = record.fields["price"] if order.limit_price is None else price_to_wire(order.limit_price)
         self.say(record, "OrderPriorityUpdate", price=price, order_ref=order.id)
 
+    def request_pending(self, order: Order, request: str) -> None:
+        record = self._records.get(order.id)
+        if record is not None and request == "cancel":  # there is no word for others
+            self.say(record, "CancelPending")
+
     def cancel_rejected(self, order: Order, refusal: Refusal) -> None:
-        self._not_done(order, refusal)
+        self._not_done(order, refusal, ("cancel",))
 
     def replace_rejected(self, order: Order, refusal: Refusal) -> None:
-        self._not_done(order, refusal)
+        self._not_done(order, refusal, ("reduce", "modify"))
 
-    def _not_done(self, order: Order, refusal: Refusal) -> None:
+    def _not_done(self, order: Order, refusal: Refusal, words: tuple[str, ...]) -> None:
         record = self._records.get(order.id)
-        if record is None or not record.asked:
+        asked = None if record is None else record.answered(*words)
+        if record is None or asked is None:
             return
-        asked, record.asked = record.asked, ""
         if asked == "modify":
-            record.fields["side"] = record.former_side
             record.member.ignore("ModifyOrder", record.name, refusal.text)
         else:
             self.say(record, "CancelReject")
+
+    def exchange_rejected(self, order: Order, terms: Terms, refusal: Refusal) -> None:
+        old = self._records.get(order.id)
+        entered = None if old is None else self._entering.pop((order.owner, terms.extra["name"]), None)
+        if old is None or entered is None:
+            return
+        record, _ = entered
+        if not order.is_open:
+            record.member.ignore("ReplaceOrder", old.name, refusal.text)
+            return
+        record.member.use(record.name)
+        self.reject(record, "pending", old)
 
     # -- executions
 
@@ -300,7 +345,7 @@ class Reports(OrderListener):
         if letter == "A" and record.fields["display"] == "N":
             letter = _ADDED_HIDDEN
         facts.update(shares=quantity, quantity=quantity, exec_price=price, price=price, liquidity=letter)
-        self.say(record, kind, match=_match(fill, revision), **facts)
+        self.say(record, kind, exec_id=fill.exec_id, match=_match(fill, revision), **facts)
 
     def _refreshed(self, record: Record) -> None:
         """Tell that an iceberg shows a new slice: 5.0 has a message for it."""
@@ -312,7 +357,7 @@ class Reports(OrderListener):
         tags = self.tags(
             record, "OrderRestated", secondary_order_ref=record.order.id, display_quantity=record.shown
         )  # fmt: skip
-        member.say(OuchMessage("OrderRestated", facts, tags))
+        member.say(OuchMessage("OrderRestated", facts, tags), record.order)
 
     def _look(self, record: Record) -> None:
         """Note what the order has open now, and what it shows, or will show once it rests."""
@@ -329,17 +374,17 @@ class Reports(OrderListener):
         revision = int(fill.replaces.rpartition(".")[2]) - 1  # of the execution that is gone
         reason = self.endpoint.options.broken_reason
         if self.endpoint.codec.version != "4.2":
-            self.say(record, "BrokenTrade", match=_match(fill, revision), reason=reason)
+            self.say(record, "BrokenTrade", exec_id=fill.exec_id, match=_match(fill, revision), reason=reason)
             if fill.kind is ExecKind.CORRECT:
                 self._executed(record, fill, "Executed", revision + 1)
             return
         if fill.kind is ExecKind.BUST:
-            self.say(record, "BrokenTrade", match=_match(fill, 0), reason=reason)
+            self.say(record, "BrokenTrade", exec_id=fill.exec_id, match=_match(fill, 0), reason=reason)
             return
         known = self._quantities.setdefault(order.id, {})
         if known.get(fill.match_id) == int(fill.quantity):
-            price = price_to_wire(fill.price)
-            self.say(record, "PriceCorrection", match=_match(fill, 0), new_price=price, reason=reason)
+            facts: dict[str, Any] = {"match": _match(fill, 0), "new_price": price_to_wire(fill.price), "reason": reason}
+            self.say(record, "PriceCorrection", exec_id=fill.exec_id, **facts)
         else:
             known[fill.match_id] = int(fill.quantity)
             self._executed(record, fill, "TradeCorrection", 0, reason=reason)

@@ -110,7 +110,7 @@ class Trading:
             self.reports.reject(record, error.word)
             return
         self.reports.expect(record)
-        self.venue.submit(member.owner, wanted)
+        self.reports.await_answer(record, self.venue.submit(member.owner, wanted))
 
     def _replace(self, member: Member, message: OuchMessage) -> None:
         old = member.live.get(self._name(message, "orig_user_ref"))
@@ -129,7 +129,7 @@ class Trading:
         if old.is_held or self._holds_cancels or phase in _STILL:
             # It cannot be canceled now, so it stays, and the new name is gone.
             member.use(name)
-            self.reports.reject(record, {Phase.HALT: "halted", Phase.CLOSED: "closed"}.get(phase, "pending"))
+            self.reports.reject(record, {Phase.HALT: "halted", Phase.CLOSED: "closed"}.get(phase, "pending"), old)
             return
         record.before, record.executed_before = old.done, old.executed
         side = old.fields["side"]
@@ -143,7 +143,7 @@ class Trading:
             wanted = self._venue_terms(record, terms, terms.quantity - old.done)
         except dialect.Unsupported as error:
             member.ignore(message.name, name, f"{error.text}: the old order is canceled")
-            self.reports.cancel_instead(old)
+            self.reports.cancel(old, "U", "what was to stand in its place is not sound")
             return
         self.reports.expect(record, old)
         self.venue.exchange(member.owner, old.order.id, wanted)
@@ -217,6 +217,7 @@ class Trading:
             record.has_seconds = state["has_seconds"]
             member.use(name)
             if order.is_open:
+                state.pop("asked", None)
                 self.reports.remember(record, order)
 
     def _listing(self, symbol: str) -> Listing:
@@ -256,7 +257,7 @@ class Trading:
             self.refused_cancels -= 1
             self.reports.say(record, "CancelReject")
         elif not self._holds_cancels:
-            self._reduce(record, size, "cancel")
+            self._cancel_to(record, size)
         elif record.is_held:
             member.ignore(message.name, record.name, "a cancel waits already")
         else:
@@ -264,15 +265,25 @@ class Trading:
             self._held.append((record, size))
             self.reports.say(record, "CancelPending")
 
-    def _reduce(self, record: Record, size: int, asked: str) -> None:
+    def _cancel_to(self, record: Record, size: int) -> None:
         """Let at most `size` be executed of an order in total; at or below what is done, cancel the rest."""
-        member, order = record.member, record.order
-        rest = size - record.executed
-        record.asked = asked
-        if rest <= 0:
-            self.venue.cancel(member.owner, order.id)
+        if size <= record.executed:
+            self._cancel_whole(record)
         else:
-            self.venue.replace(member.owner, order.id, Changes(quantity=order.filled + rest))
+            self._reduce(record, size, "reduce", record.fields)
+
+    def _cancel_whole(self, record: Record) -> None:
+        record.asked.append("cancel")
+        self.venue.cancel(record.member.owner, record.order.id)
+
+    def _reduce(self, record: Record, size: int, asked: str, fields: dict[str, Any]) -> None:
+        """Give an order another total; `fields` are those that it has then."""
+        record.asked.append(asked)
+        changes = Changes(
+            quantity=Decimal(size - record.executed_before),
+            extra={**self._state(record), "fields": fields, "asked": asked},
+        )
+        self.venue.replace(record.member.owner, record.order.id, changes)
 
     def hold_cancels(self, is_holding: bool) -> None:
         """Let cancels wait, as in a cross; False carries out those that do, of orders that still live."""
@@ -283,7 +294,7 @@ class Trading:
         for record, size in held:
             record.is_held = False
             if record.order.is_open and size < record.executed + record.open:
-                self._reduce(record, size, "cancel")
+                self._cancel_to(record, size)
 
     def _modify(self, member: Member, message: OuchMessage) -> None:
         record = self._live(member, message)
@@ -297,17 +308,19 @@ class Trading:
         if size > present and not (self.options.grows and size <= dialect.LARGEST):
             member.ignore(message.name, record.name, f"{size} is more than the order is")
             return
-        record.fields["side"], record.former_side = side, former
         if size == present:
+            record.fields["side"] = side
             self.reports.say(record, "OrderModified", shares=record.open, quantity=record.open)
             return
-        self._reduce(record, size, "modify")
+        if size <= record.executed:
+            self._cancel_whole(record)
+        else:
+            self._reduce(record, size, "modify", {**record.fields, "side": side})
 
     def cancel_all(self, member: Member, letter: str) -> None:
         """Cancel all orders of a user, for a reason."""
         for record in list(member.live.values()):
-            record.asked = letter
-            self.venue.cancel(member.owner, record.order.id)
+            self.reports.cancel(record, letter, "the day is over")
 
     # -- 5.0 alone
 
@@ -340,7 +353,7 @@ class Trading:
                 and side in (None, record.fields["side"])
                 and group in (None, record.tags.get("group_id"))
             ):
-                self.venue.cancel(member.owner, record.order.id)
+                self._cancel_whole(record)
 
     def _switch(self, member: Member, message: OuchMessage) -> None:
         firm = self._taken(member, message)
@@ -356,6 +369,9 @@ class Trading:
         )  # fmt: skip
 
     def _query(self, member: Member, message: OuchMessage) -> None:
+        policies, connection = self.endpoint.policies, member.connection
+        if policies is not None and connection is not None:
+            policies.asked(connection)
         index = message.tag("user_ref_idx")
         self.reports.say_to(
             member, "AccountQueryResponse", index, next_user_ref=member.last.get(index or 0, 0) + 1

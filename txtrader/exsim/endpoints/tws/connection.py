@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txtrader.errors import LocalProtocolError
+from txtrader.exsim.endpoints.delayed_pump import DelayedPump
 from txtrader.exsim.endpoints.tws.accounts import Accounts
 from txtrader.exsim.endpoints.tws.depth import Depth
 from txtrader.exsim.endpoints.tws.history import History
@@ -23,7 +24,6 @@ from txtrader.exsim.endpoints.tws.sidelines import Sidelines
 from txtrader.exsim.endpoints.tws.trading import Trading
 from txtrader.exsim.records import Holding
 from txtrader.net.outbound import Outbound
-from txtrader.net.pump import Pump
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.server import Event, Hello, ServerSession, UnknownRequest, UnreadableRequest
 
@@ -45,11 +45,14 @@ class TwsConnection:
         self.sent = 0
         options = endpoint.options
         self.session = ServerSession(max_version=options.max_version, handshake_timeout=options.handshake_timeout)
-        self.pump = Pump(
+        endpoint.made += 1
+        self.pump = DelayedPump(
             self.session,
             endpoint.reactor,
             self._take_event,
             self._lost,
+            name=f"{options.seed}|latency|tws|{endpoint.made}",
+            latencies=options,
             attach=self._attach,
             keeps_link=True,
         )

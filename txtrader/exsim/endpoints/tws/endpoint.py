@@ -65,6 +65,7 @@ class TwsEndpoint(FaultControls):
         self.groups: dict[int, str] = {}
         self.bulletins: list[tuple[int, str, str]] = []
         self.sessions = 0
+        self.made = 0  # connections so far
         self.policies: Door | None = None  # of the venue, while there are any
         self.face = TwsFace(self, reactor)
         self.desk = OrderDesk(self)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from txtrader.exsim.endpoints.delayed_pump import LatencyOptions
 from txtrader.wire.tws.server import DEFAULT_MAX_VERSION
 
 __all__ = ["TwsOptions"]
 
 
-class TwsOptions(msgspec.Struct, frozen=True, kw_only=True):
+class TwsOptions(LatencyOptions, frozen=True, kw_only=True):
     """Settings of one endpoint.
 
     `max_version` (151 to 200) caps the negotiated version.  The client whose id is `master_client_id` hears of every
@@ -23,6 +22,8 @@ class TwsOptions(msgspec.Struct, frozen=True, kw_only=True):
     `limits_old_clients`: refuse fractional instruments to clients below version 163 (10285) and warn of trimmed sizes
     (2176).  `has_live_data` false: only delayed data, for clients that ask for it (10167), nothing for others (354).
     `downloads_open_orders`: send a client its open orders when it starts.  `has_fa` offers advisor configurations.
+
+    For latency see `LatencyOptions`.
     """
 
     max_version: int = DEFAULT_MAX_VERSION
