@@ -5,27 +5,19 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from decimal import Decimal
 from typing import Any
 
 import pytest
 import pytest_twisted
-from exsim_venue import ACME, A
 from fix_client import FixClient
 from ouch_client import OuchClient, Room
 from twisted.internet import reactor
-from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 
-from txtrader.exsim.accounts import Rates
-from txtrader.exsim.daily import Recipe
 from txtrader.exsim.demo import make_demo_venue
 from txtrader.exsim.endpoints.fix import FixEndpoint
 from txtrader.exsim.endpoints.fix.trading import Trading, TradingOptions
 from txtrader.exsim.endpoints.ouch import OuchEndpoint, OuchOptions, OuchUser
-from txtrader.exsim.instruments import InstrumentMaster
-from txtrader.exsim.venue import Venue
-from txtrader.testing.network import MemoryNetwork
 
 
 @pytest.fixture
@@ -167,47 +159,6 @@ def test_the_same_seed_and_requests_make_the_same_tape_and_the_same_bytes(room):
         return here.venue.tape.digest(), [alice.packets, bob.packets, told]
 
     assert play() == play()
-
-
-def test_orders_of_a_venue_that_remembers_are_taken_up_again(tmp_path):
-    def start(at: float) -> tuple[Venue, OuchEndpoint, Any]:
-        clock = Clock()
-        clock.advance(at)
-        network = MemoryNetwork(clock)
-        venue = Venue(
-            clock, lambda: 1_767_632_400_000_000_000 + round(clock.seconds() * 10**9),
-            instruments=InstrumentMaster([ACME]), recipes={ACME.id: Recipe(level=100.0)},
-            cash={A: {"USD": Decimal(10**6)}}, rates=Rates("USD", {}), has_house=False,
-            state_path=str(tmp_path / "state.db"),
-        )  # fmt: skip
-        venue.start()
-        endpoint = OuchEndpoint(venue, network, options=OuchOptions(version="5.0"))
-        endpoint.start()
-        place = type("Place", (), {})()
-        place.version, place.network, place.endpoint, place.run = "5.0", network, endpoint, lambda: clock.advance(0)
-        return venue, endpoint, place
-
-    def stop(venue: Venue, endpoint: OuchEndpoint, place: Any) -> None:
-        endpoint.stop()
-        venue.stop()
-        place.run()
-
-    first = start(0)
-    alice = OuchClient(first[2])
-    alice.log_in()
-    alice.enter(1, "B", 10, "99.00")
-    alice.enter(2, "B", 10, "98.00")
-    alice.cancel(2)
-    stop(*first)
-    second = start(60)
-    back = OuchClient(second[2])
-    assert back.log_in(session=alice.session) == "J", "the stream is gone, and says so"
-    back = OuchClient(second[2])
-    assert back.log_in() == "A"
-    back.enter(2, "B", 5, "99.00")
-    back.cancel(1, 4)
-    assert back.briefs() == [("S",), ("C", 1, 6)]
-    stop(*second)
 
 
 # -- faults

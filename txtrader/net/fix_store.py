@@ -1,21 +1,18 @@
 """A FIX store in a file: numbers and sent messages that a restart finds again.
 
-One line an act, appended and handed to the system before the act counts; a kill loses at most the line that was being
-written, and that one is dropped when the file is read.  `is_synced` also waits for the disk before a message leaves:
-a number that the peer has seen is then never used again, not even after a power cut.  Numbers of the other direction
-need no such care: what they lack is asked for again.
+One line an act, appended and handed to the system before the act counts (see `line_file`).  `is_synced` also waits
+for the disk before a message leaves: a number that the peer has seen is then never used again, not even after a power
+cut.  Numbers of the other direction need no such care: what they lack is asked for again.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
-import os
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from txtrader.net.line_file import LineFile
 from txtrader.wire.fix.session import Identity
 from txtrader.wire.fix.store import MemoryStore
 
@@ -41,72 +38,34 @@ class FileStore(MemoryStore):
     def __init__(self, path: str, *, most: int = 100_000, is_synced: bool = False) -> None:
         super().__init__(most)
         self.heard: deque[tuple[int, str]] = deque(maxlen=_MOST_HEARD)
-        self._path = path
         self._is_synced = is_synced
-        self._lines = 0
-        self._load()
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115  it stays open until `close`
-        self._size = os.fstat(self._file.fileno()).st_size
-        os.chmod(path, 0o600)  # messages may hold what is nobody else's
-        if self._lines > 2 * (len(self._sent) + len(self.heard) + 2):
+        self._file = LineFile(path, self._take)
+        if self._file.lines > 2 * (len(self._sent) + len(self.heard) + 2):
             self._compact()
 
-    def _load(self) -> None:
-        try:
-            with open(self._path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            return
-        whole, mark, _ = data.rpartition(b"\n")
-        for line in whole.split(b"\n") if mark else ():
-            self._lines += 1
-            kind, *facts = json.loads(line)
-            if kind == _SENT:
-                super().keep(*facts)
-            elif kind == _EXPECTED:
-                super().set_expected(*facts)
-            elif kind == _HEARD:
-                self.heard.append((facts[0], facts[1]))
-            else:
-                super().reset()
-        if len(whole) + len(mark) < len(data):  # a kill in the middle of a line: what follows must begin a new one
-            with open(self._path, "r+b") as file:
-                file.truncate(len(whole) + len(mark))
+    def _take(self, row: Sequence[Any]) -> None:
+        kind, *facts = row
+        if kind == _SENT:
+            super().keep(*facts)
+        elif kind == _EXPECTED:
+            super().set_expected(*facts)
+        elif kind == _HEARD:
+            self.heard.append((facts[0], facts[1]))
+        else:
+            super().reset()
 
     def _write(self, *facts: Any) -> None:
-        if self._lines > 4 * (self._most + len(self.heard) + 2):
+        if self._file.lines > 4 * (self._most + len(self.heard) + 2):
             self._compact()  # first: what is being written is not in memory yet
-        line = json.dumps(facts).encode() + b"\n"
-        try:
-            if self._file.write(line) != len(line):  # the disk is full
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if self._is_synced and facts[0] == _SENT:
-                os.fdatasync(self._file.fileno())
-        except OSError:
-            # A part of a line in the middle of the file would make all of it unreadable at the next start.
-            with contextlib.suppress(OSError):
-                self._file.truncate(self._size)
-            raise
-        self._size += len(line)
-        self._lines += 1
+        self._file.write(*facts, is_synced=self._is_synced and facts[0] == _SENT)
 
     def _compact(self) -> None:
-        """Write the file anew with what still counts, beside the old one, and put it in its place."""
+        """Write the file anew with what still counts."""
         rows: list[tuple[Any, ...]] = [(_SENT, number, text) for number, text in self._sent.items()]
         if not self._sent or next(reversed(self._sent)) != self.next_number - 1:
             rows.insert(0, (_RESET,))
         rows += [(_HEARD, *heard) for heard in self.heard]
-        beside = f"{self._path}.new"
-        with open(beside, "wb") as file:
-            file.writelines(json.dumps(row).encode() + b"\n" for row in [*rows, (_EXPECTED, self.expected)])
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o600)
-        os.replace(beside, self._path)
-        self._file.close()
-        self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
-        self._size = os.fstat(self._file.fileno()).st_size
-        self._lines = len(rows) + 1
+        self._file.rewrite([*rows, (_EXPECTED, self.expected)])
 
     def set_expected(self, number: int) -> None:
         self._write(_EXPECTED, number)

@@ -106,7 +106,8 @@ class ExsimService(Daemon):
             if wire == "cqg":
                 self.served[wire] = await market.start_cqg(self._reactor, host, port, CqgOptions())
             elif wire == "ouch":
-                asked = OuchOptions(version=self._ouch_version)
+                day_file = None if self._state_path is None else f"{self._state_path}.ouch"
+                asked = OuchOptions(version=self._ouch_version, day_file=day_file)
                 self.served[wire] = await market.start_ouch(self._reactor, host, port, asked)
             else:
                 options = FixOptions(store_folder=self._fix_folder())

@@ -14,9 +14,10 @@ from twisted.python.failure import Failure
 from txtrader.exsim.endpoints.delayed_pump import DelayedPump
 from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
+from txtrader.exsim.endpoints.ouch.day_file import Day, DayFile
 from txtrader.exsim.endpoints.ouch.fault_controls import FaultControls
 from txtrader.exsim.endpoints.ouch.faulty_session import FaultySession
-from txtrader.exsim.endpoints.ouch.members import Member, Sent, user_of
+from txtrader.exsim.endpoints.ouch.members import Member, Name, Sent, user_of
 from txtrader.exsim.endpoints.ouch.options import OuchOptions
 from txtrader.exsim.endpoints.ouch.policy_face import OuchFace
 from txtrader.exsim.endpoints.ouch.reports import Reports
@@ -195,6 +196,7 @@ class OuchEndpoint(FaultControls):
         self._days = 0
         self._first_second = 0
         self._roll_timer: IDelayedCall | None = None
+        self._day_file: DayFile | None = None
         self.listening = Listening(reactor, Clients(self.build), number=port, interface=interface)
 
     # -- life
@@ -204,10 +206,13 @@ class OuchEndpoint(FaultControls):
         return maybeDeferred(self._start)
 
     def _start(self) -> int:
+        if self.options.day_file is not None:
+            self._day_file = DayFile(self.options.day_file)
         self.venue.policies.attach(self.face)
         number = self.listening.open()
         self._first_second = self.venue.now_ns() // SECOND
         self._name_session()
+        self._resume()
         self.venue.add_observer(self.reports)
         self.trading.restore(self._member_of)
         if self.options.opens_day:
@@ -219,7 +224,11 @@ class OuchEndpoint(FaultControls):
         """Stop listening and drop everyone; the Deferred fires when the port is free."""
         self.faults.clear()
         self.venue.policies.detach(self.face)
+        for member in self.members.values():
+            member.leave()  # what that does to his orders he is told
         self.venue.remove_observer(self.reports)
+        if self._day_file is not None:
+            self._day_file.close()
         if self._roll_timer is not None and self._roll_timer.active():
             self._roll_timer.cancel()
         for connection in list(self.connections):
@@ -241,6 +250,8 @@ class OuchEndpoint(FaultControls):
         for member in self.members.values():
             if member.stream.is_ended:
                 member.begin_day(self.session_name)
+        self._keep_day()
+        for member in self.members.values():
             self._say_event(member, "S")
 
     def end_day(self) -> None:
@@ -257,11 +268,65 @@ class OuchEndpoint(FaultControls):
             member.stream.end()
             if member.connection is not None:
                 member.connection.flush()
+        if self._day_file is not None:
+            self._day_file.end()
+
+    # -- the day's file
+
+    def _resume(self) -> None:
+        """Take up the day that the file has, if it goes on: its session, what each user was told, and his names."""
+        file = self._day_file
+        if file is None:
+            return
+        day = file.day
+        if day is None or (day.date, day.version) != (self._date(), self.options.version):
+            return
+        self.session_name, self._first_second, self._days = day.session, day.first_second, day.number
+        for user in sorted({*file.names, *file.told}):
+            member = self.members[user] = Member(self, user)
+            for name in file.names.get(user, ()):
+                member.remember(name)
+            for message in file.told.get(user, ()):
+                member.stream.append(message)
+            member.disabled |= file.disabled.get(user, set())
+        self.is_open = True
+
+    def _keep_day(self) -> None:
+        if self._day_file is None:
+            return
+        day = Day(
+            session=self.session_name,
+            version=self.options.version,
+            date=self._date(),
+            first_second=self._first_second,
+            number=self._days,
+        )
+        names = {member.user: member.used_names() for member in self.members.values()}
+        self._day_file.begin(day, names, {member.user: member.disabled for member in self.members.values()})
+
+    def _date(self) -> str:
+        return datetime.fromtimestamp(self.venue.now_ns() // SECOND, self._zone).strftime("%Y%m%d")
+
+    def keep_name(self, user: str, name: Name) -> None:
+        """Keep that a user has used a name, where the day is kept."""
+        if self._day_file is not None:
+            self._day_file.use(user, name)
+
+    def keep_switch(self, user: str, firm: str, is_disabled: bool) -> None:
+        """Keep that a firm's order entry was switched, where the day is kept."""
+        if self._day_file is not None:
+            self._day_file.switch(user, firm, is_disabled)
+
+    def keep_told(self, user: str, message: bytes) -> None:
+        """Keep what a user is told, where the day is kept."""
+        if self._day_file is not None:
+            self._day_file.tell(user, message)
 
     def forget_streams(self) -> None:
         """Let everybody's numbers begin at 1, in a session of another name, as after a crash; orders and names stay."""
         self._days += 1
         self._name_session()
+        self._keep_day()
         for member in self.members.values():
             member.begin_stream(self.session_name)
             if self.is_open:
@@ -367,9 +432,7 @@ class OuchEndpoint(FaultControls):
         member = connection.member
         if member is not None and member.connection is connection:
             member.connection = None
-            presence, member.presence = member.presence, None
-            if presence is not None:
-                presence.close()
+            member.leave()
 
 
 def _is_right(wanted: str | None, given: str) -> bool:

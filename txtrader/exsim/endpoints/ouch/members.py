@@ -167,11 +167,32 @@ class Member:
 
     def use(self, name: Name) -> None:
         """Have a name used for good."""
-        self.names += 1
+        self.endpoint.keep_name(self.user, name)
+        self.remember(name)
+
+    def remember(self, name: Name) -> None:
+        """Take a name as used; twice is harmless."""
         if isinstance(name, str):
+            self.names += name not in self.used
             self.used.add(name)
         else:
+            self.names += 1
             self.last[name[0]] = max(name[1], self.last.get(name[0], 0))
+
+    def used_names(self) -> list[Name]:
+        """Return what cannot be used again; of numbers the last ones say it."""
+        return [*sorted(self.used), *self.last.items()]
+
+    def switch(self, firm: str, *, is_disabled: bool) -> None:
+        """Let a firm enter no orders, or let it again."""
+        self.endpoint.keep_switch(self.user, firm, is_disabled)
+        (self.disabled.add if is_disabled else self.disabled.discard)(firm)
+
+    def leave(self) -> None:
+        """End the user's presence at the venue; twice is harmless."""
+        presence, self.presence = self.presence, None
+        if presence is not None:
+            presence.close()
 
     def firm(self, word: str) -> str:
         """Return the firm that a blank or another word means."""
@@ -216,7 +237,9 @@ class Member:
         if sent.stream.is_ended or sent.stream is not self.stream:
             self.endpoint.venue.tape.write("ouch_unsent", self.user, sent.name)
             return
-        self.stream.append(self.endpoint.codec.write(sent.message))
+        data = self.endpoint.codec.write(sent.message)
+        self.endpoint.keep_told(self.user, data)
+        self.stream.append(data)
         connection = self.connection
         if connection is not None:
             connection.flush()

@@ -40,7 +40,8 @@ class OuchUser(msgspec.Struct, frozen=True, kw_only=True):
 class OuchOptions(LatencyOptions, frozen=True, kw_only=True):
     """What the endpoint does.
 
-    `version` is 4.2 or 5.0.  `users` are those who may log in (none: anybody), by name, whatever its case.
+    `version` is 4.2 or 5.0.  `day_file` (a path) keeps the day's streams over a restart of the process.  `users` are
+    those who may log in (none: anybody), by name, whatever its case.
     `replaces_login`: a second login of a user ends the first, else it is refused.  `opens_day`: the day begins with
     the endpoint, and the next one at midnight in `time_zone`; else by `start_day` and `end_day` alone.
 
@@ -53,6 +54,7 @@ class OuchOptions(LatencyOptions, frozen=True, kw_only=True):
     """
 
     version: str = "5.0"
+    day_file: str | None = None
     users: Mapping[str, OuchUser] = {}
     replaces_login: bool = False
     cancel_on_disconnect: bool = False

@@ -215,7 +215,7 @@ class Trading:
             record = Record(member, name, state["fields"], state["tags"])
             record.before, record.executed_before = state["before"], state["executed_before"]
             record.has_seconds = state["has_seconds"]
-            member.use(name)
+            member.remember(name)
             if order.is_open:
                 state.pop("asked", None)
                 self.reports.remember(record, order)
@@ -359,10 +359,7 @@ class Trading:
         firm = self._taken(member, message)
         if firm is None:
             return
-        if message.name == "DisableOrderEntry":
-            member.disabled.add(firm)
-        else:
-            member.disabled.discard(firm)
+        member.switch(firm, is_disabled=message.name == "DisableOrderEntry")
         self.reports.say_to(
             member, f"{message.name}Response", message.tag("user_ref_idx"),
             user_ref=message["user_ref"], firm=message["firm"],
