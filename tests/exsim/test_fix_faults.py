@@ -58,11 +58,11 @@ def test_reports_come_twice_late_and_in_another_sequence(room: Room) -> None:
 def test_a_session_is_made_slow_and_quick_again(room: Room) -> None:
     client = room.client()
     (connection,) = room.endpoint.connections
-    room.do(lambda: connection.set_latency(latency_in=Fixed(seconds=0.1), latency_out=Fixed(seconds=0.1)))
+    room.do(lambda: connection.pump.set_latency(latency_in=Fixed(seconds=0.1), latency_out=Fixed(seconds=0.1)))
     start = time.monotonic()
     for key in ("A1", "A2"):
         client.order(key, 1, 100, "99.50")
-    room.do(lambda: connection.set_latency(latency_in=AT_ONCE))
+    room.do(lambda: connection.pump.set_latency(latency_in=AT_ONCE))
     client.order("A3", 1, 100, "99.50")
     assert [client.next("8")[11] for _ in range(3)] == ["A1", "A2", "A3"]
     assert time.monotonic() - start >= 0.2

@@ -270,10 +270,10 @@ def test_latency_is_set_on_a_live_session_and_order_is_kept():
     room, far = far_room()
     room.run(0.002)
     (connection,) = room.endpoint.connections
-    connection.set_latency(latency_in=Fixed(seconds=0.5))
+    connection.pump.set_latency(latency_in=Fixed(seconds=0.5))
     far.order("slow", 10, "99.50")
     room.run(0.01)
-    connection.set_latency(latency_in=AT_ONCE, latency_out=Fixed(seconds=0.1))
+    connection.pump.set_latency(latency_in=AT_ONCE, latency_out=Fixed(seconds=0.1))
     far.order("quick", 10, "99.50")
     room.run(0.4)
     assert room.venue.live_orders() == []
@@ -364,7 +364,7 @@ def test_too_much_under_way_to_us_is_not_read_and_to_the_client_ends_it(monkeypa
     assert connection.pump.transport.is_paused, "nobody else opens what is full"
     room.run(5)
     assert len(room.venue.live_orders()) == 20 and not connection.pump.transport.is_paused
-    connection.set_latency(latency_in=AT_ONCE, latency_out=Fixed(seconds=60.0))
+    connection.pump.set_latency(latency_in=AT_ONCE, latency_out=Fixed(seconds=60.0))
     for number in range(20):
         far.order(f"p{number}", 1, "99.50")
     room.run(0.1)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.utils import getProcessOutputAndValue
+from tws_processes import run
 
 from txtrader.exsim.demo import make_demo_venue
-from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
+from txtrader.exsim.endpoints.tws import TwsOptions
 from txtrader.exsim.venue import Venue
 
 SCRIPTS = Path(__file__).parent / "clients"
@@ -29,20 +25,6 @@ def venue() -> Iterator[Venue]:
     made.start()
     yield made
     made.stop()
-
-
-async def run(venue: Venue, script: str, options: TwsOptions) -> dict[str, Any]:
-    endpoint = TwsEndpoint(venue, reactor, options=options)
-    port = await endpoint.start()
-    try:
-        out, err, code = await getProcessOutputAndValue(
-            sys.executable, [str(SCRIPTS / script), str(port), "3"], env=os.environ
-        )
-    finally:
-        await endpoint.stop()
-    assert code == 0, err.decode() + out.decode()
-    seen: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
-    return seen
 
 
 @pytest.mark.skipif(find_spec("ib_async") is None, reason="ib_async is not installed")

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.utils import getProcessOutputAndValue
+from tws_processes import run
 
 from txtrader.exsim.demo import make_demo_venue
-from txtrader.exsim.endpoints.tws import TwsEndpoint, TwsOptions
+from txtrader.exsim.endpoints.tws import TwsOptions
 from txtrader.exsim.records import Phase, Terms
 from txtrader.exsim.venue import Venue
 from txtrader.model.order import OrderType, Side
@@ -55,25 +51,11 @@ def venue() -> Iterator[Venue]:
     made.stop()
 
 
-async def run(venue: Venue, script: str, version: int) -> dict[str, Any]:
-    endpoint = TwsEndpoint(venue, reactor, options=TwsOptions(max_version=version))
-    port = await endpoint.start()
-    try:
-        out, err, code = await getProcessOutputAndValue(
-            sys.executable, [str(SCRIPTS / script), str(port), "3"], env=os.environ
-        )
-    finally:
-        await endpoint.stop()
-    assert code == 0, err.decode() + out.decode()
-    seen: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
-    return seen
-
-
 @pytest.mark.skipif(find_spec("ibapi") is None, reason="ibapi is not installed")
 @pytest.mark.parametrize("version", [151, 200])
 @pytest_twisted.ensureDeferred
 async def test_ibapi_orders_with_terms(venue: Venue, version: int) -> None:
-    seen = await run(venue, "ibapi_terms_script.py", version)
+    seen = await run(venue, "ibapi_terms_script.py", TwsOptions(max_version=version))
     assert seen["version"] <= version
     assert seen["failure"] == []
     assert seen["mid"] == [[300.0], ["PEG MID", 0.0, 0.0, False, False, None]]
@@ -98,7 +80,7 @@ async def test_ibapi_orders_with_terms(venue: Venue, version: int) -> None:
 @pytest.mark.parametrize("version", [157, 178])
 @pytest_twisted.ensureDeferred
 async def test_ib_async_orders_with_terms(venue: Venue, version: int) -> None:
-    seen = await run(venue, "ib_async_terms_script.py", version)
+    seen = await run(venue, "ib_async_terms_script.py", TwsOptions(max_version=version))
     assert seen["version"] == version
     assert seen["mid"] == [299.5]
     assert seen["mid_told"] == ["PEG MID", 0.5, 299.8]

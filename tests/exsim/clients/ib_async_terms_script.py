@@ -13,22 +13,9 @@ import sys
 from typing import Any
 
 from ib_async import IB, LimitOrder, Order, Stock, Trade
+from ib_async_words import LOGGED, Listener, until
 
 SEEN: dict[str, Any] = {}
-LOGGED: list[str] = []
-
-
-class Listener(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        LOGGED.append(f"{record.name} {record.levelname} {record.getMessage()}")
-
-
-async def until(condition: Any, seconds: float = 8.0) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        if asyncio.get_running_loop().time() > deadline:
-            raise TimeoutError("what was waited for did not come")
-        await asyncio.sleep(0.02)
 
 
 def order(action: str, quantity: int, kind: str, **more: Any) -> Order:

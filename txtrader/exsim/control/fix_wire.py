@@ -171,7 +171,7 @@ class FixLink:
         (self.connection.pump.pause if is_frozen else self.connection.pump.resume)()
 
     def set_latency(self, name: str, model: Latency) -> None:
-        self.connection.set_latency(**{name: model})
+        self.connection.pump.set_latency(**{name: model})
 
     def _known(self) -> Dictionary:
         known = self.connection.session.dictionary

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from txtrader.exsim.policies.conditions import Occurrence
 from txtrader.exsim.policies.faces import Face
 from txtrader.exsim.policies.reports import Outgoing
+from txtrader.net.outbound import Outbound
 
 if TYPE_CHECKING:
     from txtrader.exsim.policies.policy_book import PolicyBook
 
-__all__ = ["Door"]
+__all__ = ["Door", "attach"]
+
+
+def attach(connection: Any, transport: Any) -> Outbound:
+    """Make the queue of what a new connection says; policies hear of it first, and may put another in its place."""
+    endpoint, pump = connection.endpoint, connection.pump
+    outbound: Outbound = endpoint.pool.attach(transport)
+    if endpoint.policies is None:
+        return outbound
+    pump.outbound = outbound
+    endpoint.policies.connected(connection)
+    return cast(Outbound, pump.outbound)
 
 
 class Door:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Container, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -17,9 +18,9 @@ from txtrader.exsim.endpoints.fix.owners import owner_of
 from txtrader.exsim.endpoints.listening import Clients, Listening
 from txtrader.exsim.endpoints.message_faults import Faults
 from txtrader.exsim.endpoints.overseer import Overseer
-from txtrader.exsim.latency import Latency
+from txtrader.exsim.policies.doors import attach
 from txtrader.net.fix_store import FileStore, file_name_of
-from txtrader.net.outbound import Outbound, OutboundPool
+from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
 from txtrader.wire.fix.message import Message
 from txtrader.wire.fix.session import FixSession, Identity, LoggedOn, LoggedOut, Profile, SessionOptions
@@ -84,7 +85,7 @@ class FixConnection:
             on_lost=self._lost,
             name=f"{options.seed}|latency|{endpoint.made}",
             latencies=options,
-            attach=self._attach,
+            attach=partial(attach, self),
         )
         self.session.spoil = self._spoil
         self.spoils: deque[Callable[[bytes], bytes]] = deque()
@@ -100,16 +101,6 @@ class FixConnection:
     def identity(self) -> Identity | None:
         """Who this is, None before the logon."""
         return self.session.identity
-
-    def set_latency(
-        self,
-        *,
-        latency_in: Latency | None = None,
-        latency_out: Latency | None = None,
-        computation: Latency | None = None,
-    ) -> None:
-        """Change how long things take from now on; what is under way arrives as it would have, and first."""
-        self.pump.set_latency(latency_in=latency_in, latency_out=latency_out, computation=computation)
 
     client_id = None  # rules of this wire go by message type alone
 
@@ -132,14 +123,6 @@ class FixConnection:
             self.pump.send(message)
             if self.endpoint.faults.counts_down():
                 self.drop()
-
-    def _attach(self, transport: Any) -> Outbound:
-        outbound = self.endpoint.pool.attach(transport)
-        if self.endpoint.policies is None:
-            return outbound
-        self.pump.outbound = outbound
-        self.endpoint.policies.connected(self)
-        return self.pump.outbound  # perhaps not the one of before
 
     def _spoil(self, data: bytes) -> bytes:
         if self.endpoint.is_silent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -23,8 +24,9 @@ from txtrader.exsim.endpoints.ouch.policy_face import OuchFace
 from txtrader.exsim.endpoints.ouch.reports import Reports
 from txtrader.exsim.endpoints.ouch.trading import Trading
 from txtrader.exsim.endpoints.overseer import Overseer
+from txtrader.exsim.policies.doors import attach
 from txtrader.exsim.venue import Venue
-from txtrader.net.outbound import Outbound, OutboundPool
+from txtrader.net.outbound import OutboundPool
 from txtrader.net.pump import Pump
 from txtrader.wire.ouch.codec import Codec, OuchMessage
 from txtrader.wire.soupbin import LoginRequested, Unsequenced
@@ -53,7 +55,7 @@ class OuchConnection:
             on_lost=self._lost,
             name=f"{endpoint.options.seed}|latency|ouch|{endpoint.made}",
             latencies=endpoint.options,
-            attach=self._attach,
+            attach=partial(attach, self),
         )
         self.member: Member | None = None
         self._is_closing = self._is_planned = False
@@ -64,14 +66,6 @@ class OuchConnection:
     def owner(self) -> str | None:
         """Whose connection it is, as the venue calls him; None before the login."""
         return None if self.member is None else self.member.owner
-
-    def _attach(self, transport: Any) -> Outbound:
-        outbound = self.endpoint.pool.attach(transport)
-        if self.endpoint.policies is None:
-            return outbound
-        self.pump.outbound = outbound
-        self.endpoint.policies.connected(self)
-        return self.pump.outbound  # perhaps not the one of before
 
     def deliver(self, sent: Sent) -> None:
         """Tell the user something, past the faults."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -22,8 +23,8 @@ from txtrader.exsim.endpoints.tws.reference import Reference
 from txtrader.exsim.endpoints.tws.service import Answer, RequestFailed, Service
 from txtrader.exsim.endpoints.tws.sidelines import Sidelines
 from txtrader.exsim.endpoints.tws.trading import Trading
+from txtrader.exsim.policies.doors import attach
 from txtrader.exsim.records import Holding
-from txtrader.net.outbound import Outbound
 from txtrader.wire.tws.message import Message
 from txtrader.wire.tws.server import Event, Hello, ServerSession, UnknownRequest, UnreadableRequest
 
@@ -53,7 +54,7 @@ class TwsConnection:
             self._lost,
             name=f"{options.seed}|latency|tws|{endpoint.made}",
             latencies=options,
-            attach=self._attach,
+            attach=partial(attach, self),
             keeps_link=True,
         )
         self.binds_orders = False
@@ -145,14 +146,6 @@ class TwsConnection:
         self.pump.close()
 
     # -- in
-
-    def _attach(self, transport: Any) -> Outbound:
-        outbound = self.endpoint.pool.attach(transport)
-        if self.endpoint.policies is None:
-            return outbound
-        self.pump.outbound = outbound
-        self.endpoint.policies.connected(self)
-        return self.pump.outbound  # perhaps not the one of before
 
     def _take_event(self, event: Event) -> None:
         if self.endpoint.is_deaf:
