@@ -46,6 +46,31 @@ def test_order_kinds_are_properties(exsim, book):
     assert caught.value.field == "peg"
 
 
+def test_what_is_special_about_a_live_order_can_be_changed(exsim, book):
+    book.buy("bid", 5, "9.00")
+    order = book.create_order("o", side="buy", quantity=20, price="8.50", hidden=True)
+    order.submit()
+    assert len(book.get()["bids"]) == 1
+    order.set_property("hidden", False)
+    assert [row["quantity"] for row in book.get()["bids"]] == ["5", "20"]
+    order.set_property("display_quantity", 5)
+    assert book.get()["bids"][1]["quantity"] == "5"
+    order.set_property("display_quantity", None)
+    order.set_property("all_or_none", True)
+    book.sell("s", 10, "8.50")
+    assert exsim.get_order("o")["cumulative"] == "0", "there are five at 9.00, and five are not twenty"
+    exsim.request("cancel_order", order_id="s")
+    book.buy("bid2", 5, "8.50")
+    assert order.replace(peg="primary", peg_offset="-0.10", price="8.60", all_or_none=False)["price"] == "8.40"
+    book.buy("better", 5, "8.90")
+    assert exsim.get_order("o")["price"] == "8.60", "its price is the cap"
+    order.set_property("price", None)
+    assert exsim.get_order("o")["price"] == "8.80"
+    with pytest.raises(ExsimError) as caught:
+        order.set_property("quantity", None)
+    assert (caught.value.code, caught.value.field) == ("invalid-argument", "value")
+
+
 def test_one_cancels_the_other(exsim, book):
     book.buy("a", 5, "9.00", group="g")
     book.buy("b", 5, "8.00", group="g")

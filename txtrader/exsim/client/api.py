@@ -427,7 +427,7 @@ class Order(_Named):
     """An order of the control."""
 
     def set_property(self, name: str, value: Any) -> None:
-        """Change the draft; of a live order price, stop_price, quantity: that is a replace."""
+        """Change the draft; of a live order prices, quantities, what is shown, the peg: that is a replace."""
         self.server.request("set_order_property", order_id=self.name, name=name, value=value)
 
     def submit(self) -> dict[str, Any]:

@@ -42,17 +42,17 @@ ORDER_PROPERTIES = {
         Property("trail_percent", _AMOUNT, None, "the same in percent", "%"),
         Property("limit_offset", _NUMBER, None, "of a trailing stop limit: limit at election, from the stop", "price"),
         Property("expire", maybe(INSTANT), None, "when a gtd order ends", "ns UTC", is_fixed=True),
-        Property("display_quantity", _AMOUNT, None, "what an iceberg shows", is_fixed=True),
+        Property("display_quantity", _AMOUNT, None, "what an iceberg shows"),
         Property("post_only", FLAG, False, "refused where it would trade at once", is_fixed=True),
-        Property("hidden", FLAG, False, "never shown, and behind all that is", is_fixed=True),
-        Property("min_quantity", _AMOUNT, None, "trades for no less at once", is_fixed=True),
-        Property("all_or_none", FLAG, False, "trades for no less than all", is_fixed=True),
+        Property("hidden", FLAG, False, "never shown, and behind all that is"),
+        Property("min_quantity", _AMOUNT, None, "trades for no less at once"),
+        Property("all_or_none", FLAG, False, "trades for no less than all"),
         Property("display_low", _AMOUNT, None, "slices are drawn from here ...", is_fixed=True),
         Property("display_high", _AMOUNT, None, "... to here", is_fixed=True),
         Property("reduce_only", FLAG, False, "cut to what closes the account's position", is_fixed=True),
         Property("to_limit", FLAG, False, "of a market order: its rest is a limit at its price", is_fixed=True),
-        Property("peg", choice(("", "primary", "market", "mid")), "", "what its price follows", is_fixed=True),
-        Property("peg_offset", DECIMAL, Decimal(0), "from there", "price", is_fixed=True),
+        Property("peg", choice(("", "primary", "market", "mid")), "", "what its price follows"),
+        Property("peg_offset", DECIMAL, Decimal(0), "from there", "price"),
         Property("auction", choice(("", "next", "cancel_on_auction")), "", "its part in auctions", is_fixed=True),
         Property("group", TEXT, "", "one-cancels-other: the orders of one owner in it", is_fixed=True),
         Property(
@@ -64,9 +64,13 @@ ORDER_PROPERTIES = {
         Property("owner", NAME, "control", "the participant who enters it", is_fixed=True),
     )
 }
-LIVE = {"price": "limit_price", "stop_price": "stop_price", "quantity": "quantity", "trail": "trail_amount",
-        "trail_percent": "trail_percent", "limit_offset": "limit_offset"}  # fmt: skip
+LIVE = {"price": "limit_price", "trail": "trail_amount"} | {
+    name: name
+    for name in ("stop_price", "quantity", "trail_percent", "limit_offset", "display_quantity", "hidden",
+                 "min_quantity", "all_or_none", "peg", "peg_offset")
+}  # fmt: skip
 """What can be changed of a live order: a replace, by the rules of priority."""
+_MAY_GO = ("display_quantity", "min_quantity")
 
 
 class Draft:
@@ -127,8 +131,13 @@ class Draft:
         )
 
     def changes(self, given: Mapping[str, Any]) -> Changes:
-        """Return what a replace asks for."""
-        return Changes(**{LIVE[key]: value for key, value in given.items()}, extra=self)
+        """Return what a replace asks for; null takes away what an order may be without.  Raises ControlError."""
+        wanted = {LIVE[key]: Decimal(0) if value is None and key in _MAY_GO else value for key, value in given.items()}
+        is_uncapped = "price" in given and given["price"] is None and bool(given.get("peg", self.values["peg"]))
+        for key in given:
+            if wanted[LIVE[key]] is None and not (key == "price" and is_uncapped):
+                raise ControlError("invalid-argument", f"a live order keeps its {key}", "value")
+        return Changes(**wanted, uncap=is_uncapped, extra=self)
 
 
 def order_shown(order: Order, name: str, ahead: tuple[Decimal, int] | None) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class OrderRoom:
 
     @request(arg("order_id", NAME), arg("name", NAME), arg("value", ANYTHING), result="old, new")
     def set_order_property(self, order_id: str, name: str, value: Any) -> dict[str, Any]:
-        """Set a property of an order; of a live one price, stop price and quantity: that is a replace."""
+        """Set a property of an order; of a live one prices, quantities, what is shown, the peg: that is a replace."""
         draft = self._draft(order_id)
         new = read_property(ORDER_PROPERTIES, name, value)
         old = draft.values[name]
