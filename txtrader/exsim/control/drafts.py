@@ -132,7 +132,9 @@ class Draft:
 
     def changes(self, given: Mapping[str, Any]) -> Changes:
         """Return what a replace asks for; null takes away what an order may be without.  Raises ControlError."""
-        wanted = {LIVE[key]: Decimal(0) if value is None and key in _MAY_GO else value for key, value in given.items()}
+        wanted: dict[str, Any] = {
+            LIVE[key]: Decimal(0) if value is None and key in _MAY_GO else value for key, value in given.items()
+        }
         is_uncapped = "price" in given and given["price"] is None and bool(given.get("peg", self.values["peg"]))
         for key in given:
             if wanted[LIVE[key]] is None and not (key == "price" and is_uncapped):
