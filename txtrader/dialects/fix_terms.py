@@ -57,6 +57,9 @@ _NOT_OFFERED = {
     847: "a strategy of the broker's",
 }
 _PRICE_PER_UNIT = "2"
+_TRIGGER = (1101, 1102, 1107, 1109, 1110)
+_RARE = frozenset((*_NOT_OFFERED, 423, 1084, 1085, 1086, 1138, 1100, *_TRIGGER))
+"""What most orders have none of: one look tells."""
 _RANDOM_DISPLAY = "3"
 _BY_PRICE, _ACTIVATE, _BY_LAST, _UP, _DOWN = "4", "1", "2", "U", "D"
 
@@ -104,19 +107,17 @@ def terms_of(message: Message) -> OrderTerms:
     quantity = message.decimal(38)
     if quantity is None:
         raise Unsupported(38, "an order by cash amount is not offered")
-    for tag, what in _NOT_OFFERED.items():
-        if message.get(tag) is not None:
-            raise Unsupported(tag, f"{what} is not offered")
-    if message.get(423) not in (None, _PRICE_PER_UNIT):
-        raise Unsupported(423, "only prices per unit are offered")
+    has_rarities = not _RARE.isdisjoint(message.index)
+    if has_rarities:
+        _check_offered(message)
     flags = (message.get(18) or "").split()
     peg = _peg_of(message, flags)
     for flag in flags:
         if flag not in _FLAGS and flag not in _HOW_IT_IS_WORKED and not (peg and flag in _PEG_FLAGS):
             raise Unsupported(18, f"instruction {flag} is not offered")
-    kind, stop = _type_of(message, side, peg)
+    kind, stop = _type_of(message, side, peg, has_rarities)
     offset = message.decimal(211) if peg else None
-    shown, low, high = _display_of(message)
+    shown, low, high = _display_of(message) if has_rarities else (message.decimal(111), None, None)
     auction = _AUCTION_TIMES.get(message.get(59) or "", "")
     tif = TimeInForce.DAY if auction else _TIMES.get(message.get(59, "0") or "0")
     if tif is None:
@@ -146,6 +147,14 @@ def terms_of(message: Message) -> OrderTerms:
     )
 
 
+def _check_offered(message: Message) -> None:
+    for tag, what in _NOT_OFFERED.items():
+        if message.get(tag) is not None:
+            raise Unsupported(tag, f"{what} is not offered")
+    if message.get(423) not in (None, _PRICE_PER_UNIT):
+        raise Unsupported(423, "only prices per unit are offered")
+
+
 def _peg_of(message: Message, flags: list[str]) -> str:
     """Return what a pegged order follows: its kind of peg, `trail`, or nothing for another order."""
     if message[40] != _PEGGED:
@@ -163,7 +172,7 @@ def _peg_of(message: Message, flags: list[str]) -> str:
     return found.pop()
 
 
-def _type_of(message: Message, side: Side, peg: str) -> tuple[OrderType, Decimal | None]:
+def _type_of(message: Message, side: Side, peg: str, has_rarities: bool) -> tuple[OrderType, Decimal | None]:
     """Return an order's type and the price at which it begins to work."""
     word = message[40]
     if peg:
@@ -174,11 +183,12 @@ def _type_of(message: Message, side: Side, peg: str) -> tuple[OrderType, Decimal
         kind = _TYPES[word]
     else:
         raise Unsupported(40, f"order type {word} is not offered")
-    if message.get(1100) is not None:
-        return _triggered(message, side, word)
-    for tag in (1101, 1102, 1107, 1109, 1110):
-        if message.get(tag) is not None:
-            raise Unsupported(tag, "a trigger needs its type, field 1100")
+    if has_rarities:
+        if message.get(1100) is not None:
+            return _triggered(message, side, word)
+        for tag in _TRIGGER:
+            if message.get(tag) is not None:
+                raise Unsupported(tag, "a trigger needs its type, field 1100")
     return kind, message.decimal(99) if kind.needs_stop else None
 
 

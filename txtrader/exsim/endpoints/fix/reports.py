@@ -11,7 +11,7 @@ from txtrader.dialects.fix_reports import instrument_to_wire
 from txtrader.dialects.fix_terms import OrderTerms, put_terms
 from txtrader.exsim.endpoints.fix.data import contract_of
 from txtrader.exsim.orders import Order
-from txtrader.exsim.records import Commission, ExecKind, Fill, Reason, Refusal
+from txtrader.exsim.records import Commission, ExecKind, Fill, Reason, Refusal, Terms
 from txtrader.model.order import OrderStatus
 from txtrader.wire.fix.message import Message
 
@@ -47,6 +47,14 @@ _TICK_REASON_OF_50 = "18"
 INSTRUMENT_TAGS = (55, 65, 48, 22, 167, 200, 201, 202, 207, 15)
 
 
+class _Words(msgspec.Struct, frozen=True):
+    """An order's terms as fields, and what they were made of: most reports of an order say the same ones again."""
+
+    terms: Terms
+    at: tuple[int | None, int | None, int | None]
+    fields: list[tuple[int, str]]
+
+
 class Chain(msgspec.Struct):
     """One order of a client over all its changes: the ids it was called, and the request that is under way.
 
@@ -58,6 +66,7 @@ class Chain(msgspec.Struct):
     asked: str | None = None
     was: str | None = None
     ends_with_link: bool = False
+    words: _Words | None = None
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +119,7 @@ def execution_report(order: Order, chain: Chain, event: Event, exec_id: str, ver
     message.add(150, kind).add(39, status).add(1, order.account)
     message.fields += chain.instrument
     message.add(54, dialect.side_to_wire(order.side)).add(38, dialect.number_to_wire(order.quantity))
-    _put_type(message, order, version)
+    message.fields += _terms_told(order, chain, version)
     fill = event.fill
     if fill is not None:
         message.add(32, dialect.number_to_wire(fill.quantity)).add(31, dialect.number_to_wire(fill.price))
@@ -139,7 +148,19 @@ def _open_quantity(order: Order, fill: Fill | None) -> Decimal:
     return order.remaining
 
 
-def _put_type(message: Message, order: Order, version: str) -> None:
+def _terms_told(order: Order, chain: Chain, version: str) -> list[tuple[int, str]]:
+    """Return the fields of an order's terms as they are now."""
+    at = (order.price, order.stop_ticks, order.expire_time)
+    known = chain.words
+    if known is None or known.terms is not order.terms or known.at != at:
+        known = chain.words = _Words(order.terms, at, _words_of(order, version))
+    if not order.is_open:
+        chain.words = None  # hardly anything more is told of it
+    pegged = order.terms.peg and order.price is not None and order.is_open and version != "4.2"
+    return [*known.fields, (839, dialect.number_to_wire(order.limit_price or Decimal(0)))] if pegged else known.fields
+
+
+def _words_of(order: Order, version: str) -> list[tuple[int, str]]:
     terms = order.terms
     try:
         made = OrderTerms(
@@ -166,11 +187,9 @@ def _put_type(message: Message, order: Order, version: str) -> None:
         )
         extra = Message("8")
         put_terms(extra, made, version)
-        message.fields += [pair for pair in extra.fields if pair[0] not in (54, 38)]
-        if terms.peg and order.price is not None and order.is_open and version != "4.2":
-            message.add(839, dialect.number_to_wire(order.limit_price or Decimal(0)))
+        return [pair for pair in extra.fields if pair[0] not in (54, 38)]
     except dialect.Unsupported:
-        pass  # an order of another wire, of a kind that this version has no word for: it is told without
+        return []  # an order of another wire, of a kind that this version has no word for: it is told without
 
 
 def _reason(refusal: Refusal, version: str) -> str:
