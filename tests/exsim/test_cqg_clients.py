@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from txtrader.exsim.endpoints.cqg import CqgEndpoint, CqgOptions
 SCRIPT = Path(__file__).parent / "clients" / "cqg_script.py"
 
 
-@pytest.mark.skipif(find_spec("websockets") is None, reason="websockets is not installed")
 @pytest.mark.parametrize("dialect", [2, 1])
 @pytest_twisted.ensureDeferred
 async def test_a_plain_client_of_either_generation_trades(dialect):

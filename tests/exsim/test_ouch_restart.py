@@ -183,8 +183,11 @@ def test_the_last_line_may_be_torn_by_a_kill(tmp_path):
     second.stop()
 
 
-def test_a_file_that_is_none_of_ours_is_named(tmp_path):
-    (tmp_path / "day").write_text("what\n")
+@pytest.mark.parametrize(
+    "row", ["what", "3", "[]", "{}", '["day"]', '["day", {}]', '["told", "A", 5]', '["name", "A", []]']
+)
+def test_a_file_that_is_none_of_ours_is_named(tmp_path, row):
+    (tmp_path / "day").write_text(f"{row}\n")
     process = Process(tmp_path, 0)
     found: list[Any] = []
     process.started.addErrback(lambda failure: found.append(failure.value))

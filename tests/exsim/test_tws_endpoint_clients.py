@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ def venue() -> Iterator[Venue]:
     made.stop()
 
 
-@pytest.mark.skipif(find_spec("ib_async") is None, reason="ib_async is not installed")
 @pytest.mark.parametrize("version", [178, 157])
 @pytest_twisted.ensureDeferred
 async def test_ib_async_trades_without_an_error_in_its_log(venue: Venue, version: int) -> None:
@@ -58,7 +56,6 @@ async def test_ib_async_trades_without_an_error_in_its_log(venue: Venue, version
         assert seen[part] is (part != "zoned" or version >= 174), part
 
 
-@pytest.mark.skipif(find_spec("ibapi") is None, reason="ibapi is not installed")
 @pytest.mark.parametrize("version", [151, 200])
 @pytest_twisted.ensureDeferred
 async def test_ibapi_trades_with_its_own_threads(venue: Venue, version: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,6 @@ def venue() -> Iterator[Venue]:
     made.stop()
 
 
-@pytest.mark.skipif(find_spec("ibapi") is None, reason="ibapi is not installed")
 @pytest.mark.parametrize("version", [151, 200])
 @pytest_twisted.ensureDeferred
 async def test_ibapi_orders_with_terms(venue: Venue, version: int) -> None:
@@ -76,7 +74,6 @@ async def test_ibapi_orders_with_terms(venue: Venue, version: int) -> None:
     assert seen["auction"] == [first, {"34": 150.0, "35": 200.0, "36": 20.0, "61": 20.0}]
 
 
-@pytest.mark.skipif(find_spec("ib_async") is None, reason="ib_async is not installed")
 @pytest.mark.parametrize("version", [157, 178])
 @pytest_twisted.ensureDeferred
 async def test_ib_async_orders_with_terms(venue: Venue, version: int) -> None:

@@ -50,7 +50,7 @@ class DayFile:
         self._path = path
         try:
             self._file: LineFile | None = LineFile(path, self._take)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:  # rows of any other shape
             raise ConfigError(f"the day's file {path}: {error}", path="day_file") from None
 
     def _take(self, row: Sequence[Any]) -> None:
@@ -109,5 +109,12 @@ class DayFile:
         except OSError as error:
             self._log.error("what is said over OUCH is not kept any more: {reason}", reason=error.strerror or error)
             self.close()
+            self._empty()
+
+    def _empty(self) -> None:
+        """Leave nothing to take up; a full disk allows that."""
+        try:
             with open(self._path, "wb"):
-                pass  # emptied, which a full disk allows
+                pass
+        except OSError as error:
+            self._log.error("delete {path}: its streams have a hole ({reason})", path=self._path, reason=error.strerror)
