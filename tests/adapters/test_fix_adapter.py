@@ -22,6 +22,7 @@ from txtrader.exsim.endpoints.fix.data import contract_of
 from txtrader.gateway.adapter import BrokerNotice, LinkState, LinkStatus
 from txtrader.model.execution import ExecType, Execution
 from txtrader.model.instrument import SecType
+from txtrader.model.market import Quote
 from txtrader.model.order import CancelRejected, Order, OrderRequest, OrderStatus, OrderType, OrderUpdate
 from txtrader.model.symbols import canonical_symbol
 from txtrader.wire.fix.message import Message
@@ -710,3 +711,33 @@ async def test_without_a_mass_cancel_each_order_is_cancelled(harness):
     harness.adapter.cancel_all()
     await harness.adapter.broker_time()
     assert [message[41] for message in await harness.heard("F", 2)] == [order.id for order in orders]
+
+
+@on_script
+async def test_a_level_of_the_picture_that_had_no_id_is_known_when_it_changes_or_ends(harness):
+    instrument = harness.order().instrument
+    harness.adapter.subscribe(instrument)
+    (asked,) = await harness.heard("V")
+
+    def book(kind, *entries):
+        message = Message(kind).add(262, asked[262]).add(55, instrument.symbol if kind == "W" else None)
+        message.add(268, str(len(entries)))
+        for entry in entries:
+            for tag, value in entry.items():
+                message.add(tag, value)
+        harness.script.send(message)
+
+    async def best(bid, ask):
+        await harness.sink.until(Quote, lambda quote: (quote.bid, quote.ask) == (bid, ask), since=mark)
+
+    mark = harness.sink.mark()
+    book("W", {269: "0", 270: "100", 271: "5"}, {269: "1", 270: "101", 271: "5"})
+    await best(Decimal(100), Decimal(101))
+    mark = harness.sink.mark()
+    book("X", {279: "1", 269: "0", 278: "B1", 270: "99", 271: "5"})
+    await best(Decimal(99), Decimal(101))
+    mark = harness.sink.mark()
+    book("X", {279: "2", 269: "1", 278: "A9", 270: "105"})  # another level, which we were never told of
+    book("X", {279: "2", 269: "1", 278: "A1"})
+    await best(Decimal(99), None)
+    assert [quote.ask for quote in harness.sink.of(Quote)[-2:]] == [Decimal(101), None]

@@ -29,6 +29,7 @@ _FIGURES = {_OPEN: "open", _CLOSE: "close", _HIGH: "high", _LOW: "low"}
 _ALL = (_BID, _OFFER, _TRADE, *_FIGURES)
 _NEW, _CHANGE, _DELETE = "0", "1", "2"
 _ZERO = Decimal(0)
+_UNNAMED = "@"
 
 Level = tuple[Decimal, Decimal | None]
 
@@ -188,10 +189,16 @@ class MarketLines:
         self, levels: dict[str, Level], action: str, key: str | None, price: Decimal | None, size: Decimal | None
     ) -> None:
         """Take a level in; one without an id goes by its price, as all do of a picture before 5.0."""
-        by_price = "" if price is None else f"@{price.normalize()}"
+        by_price = "" if price is None else f"{_UNNAMED}{price.normalize()}"
         key = key or by_price
-        if key not in levels and action != _NEW and by_price in levels:
-            levels[key] = levels.pop(by_price)  # the picture told it without the id that it has from now on
+        if key not in levels and action != _NEW:
+            # The picture told it without the id that it has from now on.  We ask for the best level: of one alone it
+            # is clear which it is, even where an end names no price, or a change another one.
+            unnamed = [name for name in levels if name.startswith(_UNNAMED)]
+            if by_price in levels:
+                levels[key] = levels.pop(by_price)
+            elif len(unnamed) == 1 and (price is None or action == _CHANGE):
+                levels[key] = levels.pop(unnamed[0])
         if action == _DELETE:
             levels.pop(key, None)
             return
